@@ -1,0 +1,3 @@
+from .api import BiLM
+
+__all__ = ["BiLM"]

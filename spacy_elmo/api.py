@@ -1,0 +1,88 @@
+"""The public biLM of plain PyTorch: load, embed, save."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Union
+
+import numpy as np
+import torch
+
+from .bilm import BiLMConfig, BiLMNetwork, Engine
+from .formats import Source, read_source, write_hdf5, write_native
+
+
+class BiLM:
+    """A bidirectional language model that gives every word of a sentence its layers.
+
+    network: The PyTorch module.
+
+    >>> bilm = BiLM.load("en_small")
+    >>> layers = bilm.embed([["He", "sat"], ["Hello"]])
+    >>> [array.shape for array in layers]
+    [(3, 2, 256), (3, 1, 256)]
+    """
+
+    def __init__(self, network: BiLMNetwork) -> None:
+        self.network = network
+
+    @property
+    def config(self) -> BiLMConfig:
+        """The options that shape the biLM."""
+        return self.network.config
+
+    @classmethod
+    def load(cls, source: Source, *, device: Union[str, torch.device] = "cpu") -> "BiLM":
+        """Load a biLM.
+
+        source: A bundled name (``"en_small"``); a directory, in the native or the published
+            layout; an HDF5 file with its options beside it; or a pair (options, weights).
+        device: The PyTorch device to compute on.
+        RAISES ValueError: No such source, or its files are damaged or don't fit together.
+        """
+        return cls(read_source(source).to(device))
+
+    def embed(
+        self, sentences: Sequence[Sequence[str]], *, max_batch_tokens: int = 4096
+    ) -> list[np.ndarray]:
+        """Compute the layers of every word, each sentence for itself.
+
+        sentences: The words of each sentence.
+        max_batch_tokens: Most tokens that are computed together; bounds the memory.
+        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32. Layer 0
+            is the token encoder's, the last the top of the LSTM stack.
+        RAISES TypeError: A sentence is a string instead of a sequence of words.
+        """
+        for sentence in sentences:
+            if isinstance(sentence, str):
+                raise TypeError(
+                    f"A sentence is a sequence of words, but got the string {sentence!r}. "
+                    'Use embed([["two", "words"]]).'
+                )
+        with torch.inference_mode():
+            layers = Engine(self.network, max_batch_tokens)(sentences)
+        # Copies, because an array that is a view would keep its whole batch in memory.
+        return [array.cpu().numpy().copy() for array in layers]
+
+    def save(
+        self,
+        path: Union[str, Path],
+        *,
+        format: Literal["native", "hdf5"] = "native",
+        dtype: Literal["float32", "float16"] = "float32",
+    ) -> None:
+        """Save the biLM.
+
+        path: A directory for the native format, an HDF5 file for the published one (whose
+            ``options.json`` is written beside it).
+        format: "native", or "hdf5": what AllenNLP and simple_elmo read.
+        dtype: "float16" halves the size of a native directory.
+        RAISES ValueError: An unknown format, or half precision asked of one that has none.
+        """
+        if format == "native":
+            write_native(self.network, Path(path), dtype)
+        elif format != "hdf5":
+            raise ValueError(f"Unknown format '{format}': use 'native' or 'hdf5'.")
+        elif dtype != "float32":
+            raise ValueError(f"The published HDF5 layout is float32; it can't hold {dtype}.")
+        else:
+            write_hdf5(self.network, Path(path))

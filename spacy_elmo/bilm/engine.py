@@ -1,0 +1,91 @@
+"""Runs the biLM over any number of sentences of any length."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .characters import SENTENCE_BEGIN, SENTENCE_END, words_to_ids
+from .network import BiLMNetwork
+
+WORDS_PER_PRODUCT = 512  # words that pass the token encoder together
+
+
+class Engine(nn.Module):
+    """Batches sentences for a network and takes the results apart again.
+
+    Sentences of similar length run together, and each distinct word of a batch passes the token
+    encoder once. Neither changes the result, so a sentence has the same vectors whatever it is
+    batched with. Gradients flow unless the caller turns them off.
+
+    network: The biLM.
+    max_batch_tokens: Most tokens of one batch, sentence boundaries included; a longer sentence
+        is a batch of its own. Bounds the memory that a batch takes.
+    """
+
+    def __init__(self, network: BiLMNetwork, max_batch_tokens: int = 4096) -> None:
+        super().__init__()
+        self.network = network
+        self.max_batch_tokens = max_batch_tokens
+
+    def forward(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
+        """The layers of every word, each sentence from a zero state.
+
+        sentences: The words of each sentence, without boundaries; may be empty.
+        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32.
+        """
+        config = self.network.config
+        empty = next(self.parameters()).new_zeros(config.n_layers, 0, config.width)
+        results = [empty] * len(sentences)
+        for batch in self._batches(sentences):
+            for index, layers in zip(batch, self._run([sentences[i] for i in batch])):
+                results[index] = layers
+        return results
+
+    def _batches(self, sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+        """Indices of sentences that run together; empty sentences are left out."""
+        batch: list[int] = []
+        n_tokens = 0
+        for index in sorted(range(len(sentences)), key=lambda i: len(sentences[i])):
+            length = len(sentences[index]) + 2
+            if batch and n_tokens + length > self.max_batch_tokens:
+                yield batch
+                batch, n_tokens = [], 0
+            if sentences[index]:
+                batch.append(index)
+                n_tokens += length
+        if batch:
+            yield batch
+
+    def _run(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
+        bounded = [(SENTENCE_BEGIN, *words, SENTENCE_END) for words in sentences]
+        tokens = [word for words in bounded for word in words]
+        distinct = sorted(dict.fromkeys(tokens), key=len)
+        rows = {word: row for row, word in enumerate(distinct)}
+        encoded = self._encode_words(distinct)
+        word_ids = torch.tensor([rows[word] for word in tokens], device=encoded.device)
+        lengths = [len(words) for words in bounded]
+        layers = self.network(encoded, word_ids, lengths)
+        return [sentence[:, 1:-1] for sentence in layers.split(lengths, dim=1)]
+
+    def _encode_words(self, words: list[str]) -> Tensor:
+        """words: Sorted by length, so that short ones need little padding.
+        RETURNS: (n_words, projection_dim)."""
+        config = self.network.config.char_cnn
+        device = next(self.parameters()).device
+        encoded = []
+        for start in range(0, len(words), WORDS_PER_PRODUCT):
+            char_ids = words_to_ids(
+                words[start : start + WORDS_PER_PRODUCT],
+                config.max_characters_per_token,
+                config.widest_filter,
+            )
+            encoded.append(self.network.token_encoder(char_ids.to(device)))
+        return torch.cat(encoded)
+
+
+if hasattr(os, "register_at_fork"):
+    # PyTorch's thread pool does not survive a fork: a child of a process that has computed with
+    # several threads would wait for them forever (spaCy's n_process forks).
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -1,0 +1,101 @@
+"""What all formats share: option files, checks of arrays, and files that are never half written."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from ..bilm import BiLMConfig, BiLMNetwork
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file under a temporary name beside ``path`` and rename it at the end, so that
+    ``path`` is always a whole file. Nothing is left behind if writing fails.
+
+    path: The file's final name. Its folder is created if need be.
+    YIELDS: The name to write to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_config(path: Path) -> BiLMConfig:
+    """Read a biLM's options.
+
+    path: A JSON file in the layout of the published ``options.json``.
+    RAISES ValueError: The file is missing, isn't JSON, or a field is missing or wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"Can't read the biLM's options: {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a JSON file: {error}") from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, where: str) -> BiLMConfig:
+    """Parse a biLM's options.
+
+    text: JSON in the layout of the published ``options.json``.
+    where: Where the text comes from, for the error.
+    RAISES ValueError: Names ``where`` and every field that is missing or wrong.
+    """
+    try:
+        return BiLMConfig.model_validate_json(text)
+    except ValidationError as error:
+        problems = [
+            ".".join(map(str, problem["loc"])) + f": {problem['msg']}" if problem["loc"] else problem["msg"]
+            for problem in error.errors()
+        ]
+        raise ValueError(f"{where}: not the options of a biLM: " + "; ".join(problems)) from None
+
+
+def build_network(config: BiLMConfig, parameters: Mapping[str, Tensor]) -> BiLMNetwork:
+    """A network that owns the given parameters. It is in evaluation mode.
+
+    config: Options that the parameters fit.
+    parameters: Every entry of the network's ``state_dict``, float32.
+    """
+    with torch.device("meta"):  # no time spent on initial values that are thrown away
+        network = BiLMNetwork(config)
+    network.load_state_dict(dict(parameters), assign=True)
+    return network.eval()
+
+
+def check_array(
+    where: str,
+    name: str,
+    shape: tuple[int, ...],
+    expected: tuple[int, ...],
+    dtype: str,
+    dtypes: tuple[str, ...],
+) -> None:
+    """RAISES ValueError: An array's shape isn't the one that the options ask for, or its type
+    isn't among ``dtypes``."""
+    if shape != expected:
+        raise ValueError(
+            f"{where}: array '{name}' has shape {shape}, but by the options it is {expected}. "
+            "Do options and weights belong together?"
+        )
+    if dtype not in dtypes:
+        raise ValueError(
+            f"{where}: array '{name}' has type {dtype}, but weights are {' or '.join(dtypes)}."
+        )
+
+
+def check_finite(where: str, name: str, array: np.ndarray) -> None:
+    """RAISES ValueError: The array holds infinite values or NaN."""
+    if not np.isfinite(array).all():
+        raise ValueError(f"{where}: array '{name}' holds values that are not finite numbers.")

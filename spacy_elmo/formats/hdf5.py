@@ -1,0 +1,78 @@
+"""The published layout: ``options.json`` and an HDF5 file, as bilm-tf writes and AllenNLP reads."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..bilm import BiLMConfig, BiLMNetwork
+from .files import build_network, check_array, check_finite, read_config, replacing
+from .layout import array_shapes, arrays_to_parameters, parameters_to_arrays
+
+_PREFIXES = ("char_embed", "CNN", "RNN_")  # arrays of the biLM; a file may hold others
+
+
+def read_hdf5(options_path: Path, weights_path: Path) -> BiLMNetwork:
+    """Read a biLM in the published layout.
+
+    options_path: The JSON file of options.
+    weights_path: The HDF5 file of float32 arrays.
+    RAISES ValueError: A file is missing or damaged, an array is missing, of a wrong shape or
+        type or not finite, or there are more arrays than the options describe.
+    """
+    config = read_config(options_path)
+    try:
+        arrays = _read_arrays(weights_path, config)
+    except OSError as error:  # h5py's for a missing file, a truncated one and one of another kind
+        raise ValueError(f"{weights_path}: not a readable HDF5 file: {error}") from error
+    return build_network(config, arrays_to_parameters(arrays, config))
+
+
+def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
+    """Write a biLM in the published layout: what AllenNLP and simple_elmo read.
+
+    network: The biLM.
+    weights_path: The HDF5 file. ``options.json`` is written beside it.
+    RETURNS: The path of ``options.json``.
+    """
+    arrays = parameters_to_arrays(network.state_dict(), network.config)
+    # AllenNLP refuses 261; both numbers name the same rows.
+    char_cnn = network.config.char_cnn.model_copy(update={"n_characters": 262})
+    config = network.config.model_copy(update={"char_cnn": char_cnn})
+    options_path = weights_path.with_name("options.json")
+    with replacing(weights_path) as temporary, h5py.File(temporary, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+    with replacing(options_path) as temporary:
+        temporary.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return options_path
+
+
+def _read_arrays(path: Path, config: BiLMConfig) -> dict[str, np.ndarray]:
+    shapes = array_shapes(config)
+    arrays: dict[str, np.ndarray] = {}
+    with h5py.File(path, "r") as file:
+        present: dict[str, h5py.Dataset] = {}
+        file.visititems(
+            lambda name, item: present.update({name: item}) if isinstance(item, h5py.Dataset) else None
+        )
+        for name, shape in shapes.items():
+            if name not in present:
+                raise ValueError(
+                    f"{path}: array '{name}', of shape {shape} by the options, is missing. "
+                    "Do options and weights belong together?"
+                )
+            check_array(
+                str(path), name, present[name].shape, shape, str(present[name].dtype), ("float32",)
+            )
+            arrays[name] = present[name][()]
+            check_finite(str(path), name, arrays[name])
+        for name in present:
+            if name.startswith(_PREFIXES) and name not in shapes:
+                raise ValueError(
+                    f"{path}: array '{name}' has no place in a biLM with these options "
+                    f"({config.lstm.n_layers} LSTM layers, {len(config.char_cnn.filters)} "
+                    f"convolutions, {config.char_cnn.n_highway} highway layers). "
+                    "Do options and weights belong together?"
+                )
+    return arrays
