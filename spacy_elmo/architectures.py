@@ -1,0 +1,128 @@
+"""The registered architectures: what a config can name."""
+
+from typing import Any, Dict, List, Literal, Optional, Union
+
+from spacy.tokens import Doc
+from thinc.api import Model, chain
+from thinc.types import Floats2d
+
+from .layers import ElmoListener, bilm_layer, scalar_mix
+from .spans import SpanGetter
+
+Tok2Vec = Model[List[Doc], List[Floats2d]]
+SourceConfig = Union[str, List[str]]
+
+_LISTENER = "spacy-elmo.ElmoListener.v1"
+_TOK2VEC = "spacy-elmo.Tok2VecElmo.v1"
+
+
+def build_bilm_v1(
+    source: SourceConfig,
+    get_spans: SpanGetter,
+    frozen: bool = True,
+    precision: Literal["float32"] = "float32",
+    mix_weights: Optional[List[float]] = None,
+    max_batch_tokens: int = 4096,
+) -> Tok2Vec:
+    """The model of the ``elmo`` component: a biLM and the component's own mix of its layers.
+
+    source (Union[str, List[str]]): Where the weights come from: a bundled name, a directory, an
+        HDF5 file, or a list of two paths (options, weights). Read only when the weights are first
+        needed, and never when a trained pipeline is loaded.
+    get_spans (Callable[[List[Doc]], List[List[Span]]]): Cuts Docs into what the biLM reads.
+    frozen (bool): Keep the biLM as it is and let only the mixes learn; false fine-tunes it.
+    precision (str): What is computed with.
+    mix_weights (Optional[List[float]]): The own mix's factor of each layer, not learned. By
+        default it starts as their mean, and learns if a stock Tok2VecListener is trained with it.
+    max_batch_tokens (int): Most tokens that are computed together; bounds the memory.
+    """
+    return build_tok2vec_elmo_v1(
+        source=source,
+        get_spans=get_spans,
+        frozen=frozen,
+        precision=precision,
+        mix_weights=mix_weights,
+        max_batch_tokens=max_batch_tokens,
+    )
+
+
+def build_elmo_listener_v1(
+    mix_weights: Optional[List[float]] = None,
+    layer_norm: bool = False,
+    dropout: float = 0.0,
+    upstream: str = "*",
+) -> Tok2Vec:
+    """A tok2vec layer that listens to an ``elmo`` component and has its own mix of the layers.
+
+    mix_weights (Optional[List[float]]): Each layer's factor, not learned; [0, 0, 1] takes the
+        top of three layers. By default the mix is learned, from the mean of the layers.
+    layer_norm (bool): Normalize each layer of a token before mixing.
+    dropout (float): Share of the mix that is set to zero in training, besides
+        [training.dropout].
+    upstream (str): The component's name; "*" if there is only one.
+    """
+    return ElmoListener(scalar_mix(mix_weights, layer_norm, dropout), upstream)
+
+
+def build_tok2vec_elmo_v1(
+    source: SourceConfig,
+    get_spans: SpanGetter,
+    frozen: bool = True,
+    precision: Literal["float32"] = "float32",
+    mix_weights: Optional[List[float]] = None,
+    layer_norm: bool = False,
+    dropout: float = 0.0,
+    max_batch_tokens: int = 4096,
+) -> Tok2Vec:
+    """A tok2vec layer with a biLM of its own, for a single component. Needs no ``elmo`` component.
+
+    The arguments are those of ``spacy-elmo.BiLM.v1`` and ``spacy-elmo.ElmoListener.v1``.
+    """
+    if max_batch_tokens < 1:
+        raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
+    model: Tok2Vec = chain(
+        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans),
+        scalar_mix(mix_weights, layer_norm, dropout),
+    )
+    model.attrs["replace_listener"] = replace_listener
+    model.attrs["replace_listener_cfg"] = replace_listener_config
+    return model
+
+
+def replace_listener(copied: Tok2Vec, listener: Model, elmo: Any) -> Tok2Vec:
+    """For ``nlp.replace_listeners``: what takes a listener's place.
+
+    copied: A copy of the component's model.
+    listener: The listener. One of ours brings its mix along; a stock one had the component's.
+    elmo: The component.
+    RETURNS: A model as ``spacy-elmo.Tok2VecElmo.v1`` builds it.
+    """
+    if not isinstance(listener, ElmoListener):
+        return copied
+    # A copied model has no attributes of subclasses and no refs; its layers are as they were.
+    return chain(copied.layers[0], listener.layers[0])
+
+
+def replace_listener_config(bilm: Dict[str, Any], tok2vec: Dict[str, Any]) -> Dict[str, Any]:
+    """For ``nlp.replace_listeners``: the config of what takes a listener's place.
+
+    bilm: The block [components.elmo.model].
+    tok2vec: The block of the downstream component's ``tok2vec``, which is the listener or holds
+        it somewhere inside.
+    RETURNS: The block of the replacement.
+    """
+    listener = _find_listener(tok2vec)
+    if listener is None:
+        return bilm
+    mix = {key: value for key, value in listener.items() if key not in ("@architectures", "upstream")}
+    return {**bilm, **mix, "@architectures": _TOK2VEC}
+
+
+def _find_listener(block: Any) -> Optional[Dict[str, Any]]:
+    """The first block of one of our listeners, depth first."""
+    if not isinstance(block, dict):
+        return None
+    if block.get("@architectures") == _LISTENER:
+        return block
+    found = (_find_listener(value) for value in block.values())
+    return next((listener for listener in found if listener is not None), None)

@@ -1,0 +1,29 @@
+"""``python -m spacy elmo convert``"""
+
+from enum import Enum
+from pathlib import Path
+
+import typer
+from wasabi import msg
+
+from ..api import BiLM
+
+
+class Format(str, Enum):
+    """What ``BiLM.save`` writes."""
+
+    native = "native"
+    hdf5 = "hdf5"
+
+
+def convert(
+    source: str = typer.Argument(..., help="A bundled name, a directory or an HDF5 file"),
+    output: Path = typer.Argument(..., help="A directory, or an HDF5 file for --format hdf5"),
+    format: Format = typer.Option(Format.native, help="What to write"),
+) -> None:
+    """Write a biLM in another format."""
+    try:
+        BiLM.load(source).save(output, format=format.value)
+    except (ValueError, OSError) as error:
+        msg.fail(f"Can't convert '{source}'", str(error), exits=1)
+    msg.good(f"Wrote {output}")

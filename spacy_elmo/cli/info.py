@@ -1,0 +1,28 @@
+"""``python -m spacy elmo info``"""
+
+import typer
+from wasabi import msg
+
+from ..api import BiLM
+
+
+def info(source: str = typer.Argument(..., help="A bundled name, a directory or an HDF5 file")) -> None:
+    """Print the shape of a biLM."""
+    try:
+        bilm = BiLM.load(source)
+    except ValueError as error:
+        msg.fail(f"Can't load '{source}'", str(error), exits=1)
+    cnn, lstm = bilm.config.char_cnn, bilm.config.lstm
+    filters = ", ".join(f"{n} of width {width}" for width, n in cnn.filters)
+    parameters = sum(parameter.numel() for parameter in bilm.network.parameters())
+    msg.table(
+        {
+            "Layers": f"{bilm.config.n_layers} of width {bilm.config.width}",
+            "Characters": f"embedded in {cnn.embedding.dim}, at most {cnn.max_characters_per_token}",
+            "Filters": f"{filters}; {cnn.activation}",
+            "Highway layers": cnn.n_highway,
+            "LSTMs": f"{lstm.n_layers} a direction, {lstm.dim} cells, projected to {lstm.projection_dim}",
+            "Clips": f"cell {lstm.cell_clip or 'none'}, projection {lstm.proj_clip or 'none'}",
+            "Parameters": f"{parameters:,}",
+        }
+    )

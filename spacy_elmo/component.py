@@ -1,0 +1,310 @@
+"""The pipeline component ``elmo``."""
+
+from typing import Callable, Dict, Iterable, Iterator, List, Literal, Optional, cast
+
+from spacy.language import Language
+from spacy.pipeline.tok2vec import Tok2Vec, Tok2VecListener
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples
+from spacy.util import minibatch
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d, Floats3d
+
+from .doc import EXTENSION, install_extensions, set_hooks, store_vectors
+from .layers import BiLMShim, ElmoListener, SharedBatch
+from .layers.shared_batch import Listener
+
+DEFAULT_CONFIG = Config().from_str(
+    """
+    [elmo]
+    store_layers = "float32"
+    overwrite_vectors = false
+
+    [elmo.model]
+    @architectures = "spacy-elmo.BiLM.v1"
+    source = "en_small"
+    frozen = true
+    precision = "float32"
+    mix_weights = null
+    max_batch_tokens = 4096
+
+    [elmo.model.get_spans]
+    @span_getters = "spacy-elmo.sentences.v1"
+    """
+)
+
+PIPE_TOKENS = 16_384  # tokens whose layers nlp.pipe computes before it hands their Docs on
+
+StoreLayers = Literal["float32", "float16", "none"]
+
+
+@Language.factory(
+    "elmo",
+    assigns=["doc.tensor", *(f"{target}._.{EXTENSION}" for target in ("doc", "span", "token"))],
+    default_config=DEFAULT_CONFIG["elmo"],
+)
+def make_elmo(
+    nlp: Language,
+    name: str,
+    model: Model[List[Doc], List[Floats2d]],
+    store_layers: StoreLayers,
+    overwrite_vectors: bool,
+) -> "Elmo":
+    """Construct an ``elmo`` component.
+
+    model (Model[List[Doc], List[Floats2d]]): Built by ``spacy-elmo.BiLM.v1``.
+    store_layers (str): How to keep the layers on a Doc: "float32", "float16" (half the memory)
+        or "none". Where an ElmoListener listens, they have to be kept.
+    overwrite_vectors (bool): Answer ``.vector`` and ``.similarity`` even if the vocabulary has
+        static vectors. Where it has none, ELMo always answers.
+    """
+    return Elmo(
+        nlp.vocab, model, name, store_layers=store_layers, overwrite_vectors=overwrite_vectors
+    )
+
+
+class Elmo(Tok2Vec):
+    """Gives every token of a Doc its layers by a biLM. Components behind it can listen, each with
+    its own mix of the layers (``spacy-elmo.ElmoListener.v1``), or take the component's mix
+    (``spacy.Tok2VecListener.v1``).
+
+    vocab: The shared vocabulary.
+    model: Built by ``spacy-elmo.BiLM.v1``.
+    name: The component's name.
+    store_layers: How to keep the layers on a Doc.
+    overwrite_vectors: Whether to answer ``.vector`` in place of static vectors.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[List[Doc], List[Floats2d]],
+        name: str = "elmo",
+        *,
+        store_layers: StoreLayers = "float32",
+        overwrite_vectors: bool = False,
+    ) -> None:
+        super().__init__(vocab, model, name)
+        self.store_layers = store_layers
+        self.overwrite_vectors = overwrite_vectors
+        self._batch: Optional[SharedBatch] = None
+        self._waiting_sgd: Optional[Optimizer] = None
+        install_extensions()
+
+    # The model's parts are found by position: a copied model keeps nothing else.
+
+    @property
+    def bilm(self) -> Model[List[Doc], List[Floats3d]]:
+        """The biLM's layer."""
+        return self.model.layers[0]
+
+    @property
+    def mix(self) -> Model[List[Floats3d], List[Floats2d]]:
+        """The component's own mix."""
+        return self.model.layers[1]
+
+    # Annotating Docs
+
+    def predict(self, docs: Iterable[Doc]) -> List[Floats3d]:
+        """Compute the layers without modifying the Docs.
+
+        RETURNS: For each Doc (n_layers + 1, n_tokens, width).
+        """
+        self.load()
+        return self.bilm.predict(list(docs))
+
+    def set_annotations(self, docs: Iterable[Doc], layers: List[Floats3d]) -> None:
+        """Store layers and mix on the Docs, as ``doc._.elmo`` and ``doc.tensor``.
+
+        docs: The Docs.
+        layers: What ``predict`` gave for them.
+        """
+        for doc, array, mixed in zip(docs, layers, self.mix.predict(layers)):
+            kept = None if self.store_layers == "none" else array.astype(self.store_layers, copy=False)
+            store_vectors(doc, self.name, mixed, kept)
+            doc.tensor = mixed
+            if self.overwrite_vectors or not doc.vocab.vectors_length:
+                set_hooks(doc)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Annotate a stream of Docs, as many at a time as have about ``PIPE_TOKENS`` tokens.
+
+        stream: The Docs.
+        batch_size: Most Docs at a time.
+        YIELDS: The Docs in order.
+        """
+        error_handler = self.get_error_handler()
+        for docs in minibatch(stream, size=batch_size):
+            for group in _groups(docs):
+                try:
+                    self.set_annotations(group, self.predict(group))
+                    yield from group
+                except Exception as error:
+                    error_handler(self.name, self, group, error)
+
+    # Linking listeners
+
+    @property
+    def listener_map(self) -> Dict[str, List[Listener]]:
+        """The listeners of each downstream component."""
+        return self._listener_map
+
+    @listener_map.setter
+    def listener_map(self, value: Dict[str, List[Listener]]) -> None:
+        # Language begins to link a pipeline by assigning an empty map.
+        self._listener_map = value
+        self._later_upstreams: List[Tok2Vec] = []
+
+    def find_listeners(self, component: Callable[[Doc], Doc]) -> None:
+        """Link the listeners in a downstream component's model, of either kind.
+
+        RAISES ValueError: A listener doesn't say which of two components it means, needs layers
+            that aren't stored, or expects another width.
+        """
+        if isinstance(component, Tok2Vec):
+            self._later_upstreams.append(component)
+        if not isinstance(getattr(component, "model", None), Model):
+            return
+        for node in component.model.walk():  # type: ignore[attr-defined]
+            if isinstance(node, (ElmoListener, Tok2VecListener)) and self._is_upstream_of(node):
+                self.add_listener(node, component.name)  # type: ignore[attr-defined]
+
+    def add_listener(self, listener: Listener, component_name: str) -> None:
+        """Link a listener; usually called by ``find_listeners``."""
+        super().add_listener(listener, component_name)
+        if isinstance(listener, ElmoListener):
+            if self.store_layers == "none":
+                raise ValueError(
+                    f"'{component_name}' listens to the layers of '{self.name}', which doesn't "
+                    f'store them. Set store_layers = "float32" in [components.{self.name}].'
+                )
+            listener.link(self.name, self.load)
+        if cast(BiLMShim, self.bilm.shims[0]).is_loaded:
+            self._check_width(listener, component_name)
+
+    def load(self) -> int:
+        """Read the weights, if they haven't been yet, and check what listeners expect.
+
+        RETURNS: The width of the layers.
+        RAISES ValueError: The source can't be read, or a listener expects another width.
+        """
+        if not cast(BiLMShim, self.bilm.shims[0]).is_loaded:
+            self.bilm.initialize()
+            for component_name, listeners in self.listener_map.items():
+                for listener in listeners:
+                    self._check_width(listener, component_name)
+        return self.bilm.get_dim("nO")
+
+    def _is_upstream_of(self, listener: Listener) -> bool:
+        if listener.upstream_name != "*":
+            return listener.upstream_name == self.name
+        rivals = [other.name for other in self._later_upstreams if isinstance(other, Elmo)]
+        if rivals:
+            raise ValueError(
+                f"A listener with upstream '*' can't tell '{self.name}' from '{rivals[0]}'. "
+                "Set its 'upstream' to the name of the component that it listens to."
+            )
+        # A stock tok2vec between this component and a stock listener is what that listener means.
+        return isinstance(listener, ElmoListener) or not self._later_upstreams
+
+    def _check_width(self, listener: Listener, component_name: str) -> None:
+        width = self.bilm.get_dim("nO")
+        if isinstance(listener, ElmoListener):
+            listener.infer_width()
+        elif listener.get_dim("nO") != width:
+            raise ValueError(
+                f"The Tok2VecListener of '{component_name}' expects vectors of width "
+                f"{listener.get_dim('nO')}, but those of '{self.name}' have {width}. Set its "
+                f"'width' to {width}, or its 'upstream' to the component it means."
+            )
+
+    # Training
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+    ) -> None:
+        """Read the weights, unless they are there already, and check the listeners.
+
+        get_examples: Gives a sample of the training data.
+        nlp: The pipeline.
+        RAISES ValueError: A listener listens to another component too.
+        """
+        self.load()
+        super().initialize(get_examples, nlp=nlp)
+        for name, other in nlp.pipeline if nlp is not None else ():
+            shared = [node for node in getattr(other, "listeners", ()) if node in self.listeners]
+            if other is not self and shared:
+                raise ValueError(
+                    f"A listener with upstream '{shared[0].upstream_name}' listens to both "
+                    f"'{name}' and '{self.name}'. Set its 'upstream' to the one that it means."
+                )
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Compute a batch's layers and hand them to the listeners, which send gradients back
+        when their components are updated. These go through the biLM once, at ``finish_update``
+        or at the next ``update``.
+
+        examples: The batch; only the predicted Docs are used.
+        drop: Dropout rate.
+        sgd: If given, the optimizer is run as soon as the gradients are there.
+        losses: Gets the sum of squares of the gradients under the component's name.
+        RETURNS: The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "Elmo.update")
+        self._complete_batch()
+        set_dropout_rate(self.model, drop)
+        self.load()
+        docs = [example.predicted for example in examples]
+        self._batch = SharedBatch(self.bilm, self.mix, docs, losses, self.name)
+        self._batch.send(self.listeners)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Run the optimizer, or let it wait for the listeners' gradients: ``Language.update``
+        calls this before it updates them.
+
+        sgd: The optimizer.
+        """
+        if self._batch is not None and not self._batch.has_gradient:
+            self._waiting_sgd = sgd
+        else:
+            self._waiting_sgd = None
+            self._complete_batch()
+            self.model.finish_update(sgd)
+
+    def _complete_batch(self) -> None:
+        if self._batch is not None:
+            self._batch.backprop()
+        self._batch = None
+        if self._waiting_sgd is not None:
+            self.model.finish_update(self._waiting_sgd)
+        self._waiting_sgd = None
+
+
+def _groups(docs: Iterable[Doc]) -> Iterator[List[Doc]]:
+    """Consecutive Docs of about ``PIPE_TOKENS`` tokens together, at least one."""
+    group: List[Doc] = []
+    n_tokens = 0
+    for doc in docs:
+        if group and n_tokens + len(doc) > PIPE_TOKENS:
+            yield group
+            group, n_tokens = [], 0
+        group.append(doc)
+        n_tokens += len(doc)
+    yield group

@@ -1,0 +1,118 @@
+"""The listener: a downstream component's view of an ``elmo`` component, with its own mix."""
+
+from typing import Any, Callable, List, Optional, Tuple, cast
+
+from spacy.errors import Errors
+from spacy.pipeline.tok2vec import Tok2VecListener
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d, Floats3d
+
+from ..doc import has_vectors, read_vectors
+
+InT = List[Doc]
+OutT = List[Floats2d]
+Backprop = Callable[[List[Floats3d]], Any]
+
+
+class ElmoListener(Model[InT, OutT]):
+    """Takes the layers that an ``elmo`` component has computed and mixes them.
+
+    In training, the component hands the layers of each batch over and takes their gradient
+    back. In use, the layers are read from the Docs.
+
+    mix: The scalar mix, the listener's one sublayer.
+    upstream: Name of the component to listen to; "*" is the one that there is.
+    """
+
+    name = "elmo-listener"
+
+    def __init__(self, mix: Model[List[Floats3d], OutT], upstream: str) -> None:
+        super().__init__(self.name, forward, init=init, dims={"nO": None}, layers=[mix])
+        self.upstream_name = upstream
+        self.linked_name: Optional[str] = None
+        self._get_width: Optional[Callable[[], int]] = None
+        self._infers_shape = False
+        self._batch_id: Optional[int] = None
+        self._layers: Optional[List[Floats3d]] = None
+        self._backprop: Optional[Backprop] = None
+
+    def link(self, name: str, get_width: Callable[[], int]) -> None:
+        """Connect to a component.
+
+        name: The component's name.
+        get_width: Gives the width of its layers, at the cost of reading the weights.
+        """
+        self.linked_name = name
+        self._get_width = get_width
+
+    def infer_width(self) -> None:
+        """Learn the width from the component.
+
+        RAISES ValueError: There is no component to listen to.
+        """
+        if self._get_width is None:
+            raise ValueError(
+                f"An ElmoListener (upstream '{self.upstream_name}') has no 'elmo' component to "
+                "listen to. Add one to the pipeline, before the component that listens, or use "
+                "the architecture spacy-elmo.Tok2VecElmo.v1, which needs none."
+            )
+        self.set_dim("nO", self._get_width(), force=True)
+
+    def receive(
+        self,
+        batch_id: Optional[int],
+        layers: Optional[List[Floats3d]],
+        backprop: Optional[Backprop],
+    ) -> None:
+        """Take over a batch for training; usually called by the component.
+
+        batch_id: ``Tok2VecListener.get_batch_id`` of the batch's Docs; None for no batch.
+        layers: For each Doc (n_layers + 1, n_tokens, width).
+        backprop: Takes the gradient of the layers.
+        """
+        self._batch_id, self._layers, self._backprop = batch_id, layers, backprop
+
+    def is_annotated(self, doc: Doc) -> bool:
+        """Whether the component has written to a Doc."""
+        return has_vectors(doc, self.linked_name)
+
+
+def init(model: ElmoListener, X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    """Learn the width from upstream, so that the layers that follow can infer their shapes."""
+    model.infer_width()
+    model._infers_shape = True
+
+
+def forward(model: ElmoListener, docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
+    """docs: The batch; result: for each Doc (n_tokens, width).
+
+    RAISES ValueError: The component has neither handed these Docs over for training nor written
+        to them.
+    """
+    mix = model.layers[0]
+    if is_train and model._batch_id == Tok2VecListener.get_batch_id(docs):
+        layers, backprop_upstream = model._layers, cast(Backprop, model._backprop)
+    elif not is_train and model._infers_shape and not any(map(model.is_annotated, docs)):
+        # Initialization asks for an output of the right shape before any component has run.
+        return [model.ops.alloc2f(len(doc), model.get_dim("nO")) for doc in docs], lambda dY: []
+    else:
+        if is_train and not all(map(model.is_annotated, docs)):
+            raise ValueError(Errors.E203.format(name=model.linked_name or model.upstream_name))
+        read = [read_vectors(doc, model.linked_name).layers for doc in docs]
+        layers = [model.ops.asarray3f(array, dtype="float32") for array in read]
+        backprop_upstream = _no_gradient
+    # A batch is for one use: one that nobody asked for must not be taken for a later one.
+    model.receive(None, None, None)
+    model._infers_shape = False
+    mixed, backprop_mix = mix(cast(List[Floats3d], layers), is_train)
+
+    def backprop(dY: OutT) -> InT:
+        backprop_upstream(backprop_mix(dY))
+        return []
+
+    return mixed, backprop
+
+
+def _no_gradient(d_layers: List[Floats3d]) -> None:
+    """What upstream does with a gradient if it isn't being trained."""

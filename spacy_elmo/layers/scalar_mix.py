@@ -1,0 +1,107 @@
+"""The scalar mix: a task's own weighting of the layers (Peters et al. 2018, equation 1)."""
+
+from typing import Callable, List, Optional, Tuple
+
+from thinc.api import Model
+from thinc.types import Floats1d, Floats2d, Floats3d
+
+InT = List[Floats3d]
+OutT = List[Floats2d]
+
+_EPSILON = 1e-5  # of the layer norm, as in torch.nn.LayerNorm
+
+
+def scalar_mix(
+    weights: Optional[List[float]] = None, layer_norm: bool = False, dropout: float = 0.0
+) -> Model[InT, OutT]:
+    """Mix layers: ``gamma * sum_j softmax(s)_j * h_j``. Learning starts from the mean of the
+    layers (s = 0, gamma = 1).
+
+    weights (Optional[List[float]]): The factor of each layer as it is, nothing learned;
+        [0, 0, 1] is the top of three layers. None learns s and gamma.
+    layer_norm (bool): Scale each layer of each token to mean 0 and variance 1 first. (The
+        reference implementations take mean and variance over a whole batch; that would make a
+        token's vector depend on what it is batched with.)
+    dropout (float): Share of the mix that is set to zero in training. It is this layer's alone:
+        [training.dropout] doesn't change it.
+    RAISES ValueError: The dropout is not in [0, 1).
+    """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout = {dropout} of a scalar mix is not in [0, 1).")
+    return Model(
+        "scalar_mix",
+        forward,
+        init=init,
+        params={} if weights is not None else {"s": None, "gamma": None},
+        attrs={"weights": weights, "layer_norm": layer_norm, "dropout": dropout},
+    )
+
+
+def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
+    """Start from the mean of the layers. Learned values are kept."""
+    if X and model.has_param("s") is None:
+        model.set_param("s", model.ops.alloc1f(len(X[0])))
+        model.set_param("gamma", model.ops.alloc1f(1) + 1)
+
+
+def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
+    """X: For each doc (n_layers, n_tokens, width); result: (n_tokens, width).
+
+    RAISES ValueError: The number of layers isn't that of the weights.
+    """
+    if not X:
+        return [], lambda dY: []
+    init(model, X)
+    weights, backprop_weights = _layer_weights(model)
+    if len(weights) != len(X[0]):
+        raise ValueError(
+            f"A scalar mix with {len(weights)} weights can't mix {len(X[0])} layers."
+        )
+    if model.attrs["layer_norm"]:
+        X, backprop_norm = _layer_norm(model, X)
+    weights_3d = weights.reshape(-1, 1, 1)
+    Y = [(weights_3d * x).sum(axis=0) for x in X]
+    masks = None
+    if is_train and model.attrs["dropout"]:
+        masks = [model.ops.get_dropout_mask(y.shape, model.attrs["dropout"]) for y in Y]
+        Y = [y * mask for y, mask in zip(Y, masks)]
+
+    def backprop(dY: OutT) -> InT:
+        if masks is not None:
+            dY = [dy * mask for dy, mask in zip(dY, masks)]
+        backprop_weights(sum((x * dy).sum(axis=(1, 2)) for x, dy in zip(X, dY)))
+        dX = [weights_3d * dy for dy in dY]
+        return backprop_norm(dX) if model.attrs["layer_norm"] else dX
+
+    return Y, backprop
+
+
+def _layer_weights(model: Model[InT, OutT]) -> Tuple[Floats1d, Callable[[Floats1d], None]]:
+    """The factor of each layer, (n_layers,), and the callback for its gradient."""
+    if model.attrs["weights"] is not None:
+        return model.ops.asarray1f(model.attrs["weights"]), lambda d_weights: None
+    gamma = model.get_param("gamma")
+    shares = model.ops.softmax(model.get_param("s").reshape(1, -1))[0]
+
+    def backprop(d_weights: Floats1d) -> None:
+        model.inc_grad("gamma", (shares * d_weights).sum(keepdims=True))
+        d_shares = gamma * d_weights
+        model.inc_grad("s", shares * (d_shares - (shares * d_shares).sum()))
+
+    return gamma * shares, backprop
+
+
+def _layer_norm(model: Model[InT, OutT], X: InT) -> Tuple[InT, Callable[[InT], InT]]:
+    """Each row to mean 0 and variance 1; rows of zeros (whitespace) stay zeros."""
+    centred = [x - x.mean(axis=-1, keepdims=True) for x in X]
+    scales = [((x * x).mean(axis=-1, keepdims=True) + _EPSILON) ** -0.5 for x in centred]
+    normed = [x * scale for x, scale in zip(centred, scales)]
+
+    def backprop(dY: InT) -> InT:
+        dX = []
+        for dy, y, scale in zip(dY, normed, scales):
+            along = (dy * y).mean(axis=-1, keepdims=True)
+            dX.append(scale * (dy - dy.mean(axis=-1, keepdims=True) - y * along))
+        return dX
+
+    return normed, backprop
