@@ -14,6 +14,7 @@ SourceConfig = Union[str, List[str]]
 
 _LISTENER = "spacy-elmo.ElmoListener.v1"
 _TOK2VEC = "spacy-elmo.Tok2VecElmo.v1"
+_MIX_ARGUMENTS = ("mix_weights", "layer_norm", "dropout")
 
 
 def build_bilm_v1(
@@ -114,7 +115,7 @@ def replace_listener_config(bilm: Dict[str, Any], tok2vec: Dict[str, Any]) -> Di
     listener = _find_listener(tok2vec)
     if listener is None:
         return bilm
-    mix = {key: value for key, value in listener.items() if key not in ("@architectures", "upstream")}
+    mix: Dict[str, Any] = {key: listener[key] for key in _MIX_ARGUMENTS if key in listener}
     return {**bilm, **mix, "@architectures": _TOK2VEC}
 
 

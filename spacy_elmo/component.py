@@ -1,6 +1,6 @@
 """The pipeline component ``elmo``."""
 
-from typing import Callable, Dict, Iterable, Iterator, List, Literal, Optional, cast
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, cast
 
 from spacy.language import Language
 from spacy.pipeline.tok2vec import Tok2Vec, Tok2VecListener
@@ -121,9 +121,11 @@ class Elmo(Tok2Vec):
         layers: What ``predict`` gave for them.
         """
         for doc, array, mixed in zip(docs, layers, self.mix.predict(layers)):
-            kept = None if self.store_layers == "none" else array.astype(self.store_layers, copy=False)
+            kept: Any = None
+            if self.store_layers != "none":
+                kept = array.astype(self.store_layers, copy=False)
             store_vectors(doc, self.name, mixed, kept)
-            doc.tensor = mixed
+            doc.tensor = mixed  # type: ignore[assignment]
             if self.overwrite_vectors or not doc.vocab.vectors_length:
                 set_hooks(doc)
 
@@ -145,7 +147,7 @@ class Elmo(Tok2Vec):
 
     # Linking listeners
 
-    @property
+    @property  # type: ignore[override]
     def listener_map(self) -> Dict[str, List[Listener]]:
         """The listeners of each downstream component."""
         return self._listener_map
@@ -172,7 +174,7 @@ class Elmo(Tok2Vec):
 
     def add_listener(self, listener: Listener, component_name: str) -> None:
         """Link a listener; usually called by ``find_listeners``."""
-        super().add_listener(listener, component_name)
+        super().add_listener(cast(Tok2VecListener, listener), component_name)
         if isinstance(listener, ElmoListener):
             if self.store_layers == "none":
                 raise ValueError(
@@ -270,7 +272,7 @@ class Elmo(Tok2Vec):
         self.load()
         docs = [example.predicted for example in examples]
         self._batch = SharedBatch(self.bilm, self.mix, docs, losses, self.name)
-        self._batch.send(self.listeners)
+        self._batch.send(cast(List[Listener], self.listeners))
         if sgd not in (None, False):
             self.finish_update(sgd)
         return losses

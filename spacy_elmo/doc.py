@@ -6,12 +6,12 @@ The arrays lie in ``doc.user_data`` under ``("spacy_elmo", component name)``, so
 """
 
 import warnings
-from typing import Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Union
 
 import numpy as np
 from spacy.errors import Warnings
 from spacy.tokens import Doc, Span, Token
-from thinc.types import ArrayXd, Floats1d, Floats2d, Floats3d, Ints2d
+from thinc.types import Floats1d, Floats2d, Floats3d
 
 EXTENSION = "elmo"
 _KEY = "spacy_elmo"
@@ -51,7 +51,8 @@ def store_vectors(doc: Doc, name: str, mix: Floats2d, layers: Optional[Floats3d]
     mix: (n_tokens, width).
     layers: (n_layers + 1, n_tokens, width), or None to store none.
     """
-    doc.user_data[_KEY, name] = {"mix": mix, "layers": layers, "offsets": _offsets(doc)}
+    user_data: Dict[Any, Any] = doc.user_data
+    user_data[_KEY, name] = {"mix": mix, "layers": layers, "offsets": _offsets(doc)}
 
 
 def read_vectors(doc: Doc, name: Optional[str] = None) -> ElmoVectors:
@@ -104,7 +105,7 @@ def get_vector(target: Union[Doc, Span, Token]) -> Floats1d:
             raise ValueError(_RETOKENIZED.format(name=stored["name"]))
         return stored["mix"][start]
     doc = target if isinstance(target, Doc) else target.doc
-    mix = read_vectors(doc).mix
+    mix: Any = read_vectors(doc).mix
     if isinstance(target, Span):
         mix = mix[target.start : target.end]
     return mix.mean(axis=0) if len(mix) else mix.sum(axis=0)
@@ -117,7 +118,7 @@ def get_has_vector(target: Union[Doc, Span, Token]) -> bool:
 
 def get_vector_norm(target: Union[Doc, Token]) -> float:
     """The vector's L2 norm."""
-    vector = get_vector(target)
+    vector: Any = get_vector(target)
     return float((vector * vector).sum() ** 0.5)
 
 
@@ -126,7 +127,8 @@ def get_similarity(target: Union[Doc, Span, Token], other: Union[Doc, Span, Toke
 
     RAISES ValueError: The other object has no vector of the same width.
     """
-    vector, other_vector = get_vector(target), other.vector
+    vector: Any = get_vector(target)
+    other_vector: Any = other.vector
     if vector.shape != other_vector.shape:
         raise ValueError(
             f"Can't compare a vector by ELMo of shape {vector.shape} with one of shape "
@@ -158,12 +160,13 @@ def _names(doc: Doc) -> List[str]:
     return [key[1] for key in doc.user_data if isinstance(key, tuple) and key[0] == _KEY]
 
 
-def _stored(doc: Doc, name: Optional[str] = None) -> Dict[str, ArrayXd]:
+def _stored(doc: Doc, name: Optional[str] = None) -> Dict[str, Any]:
     names = _names(doc)
     if name is None:
         name = names[0] if len(names) == 1 else EXTENSION
     if name in names:
-        return {"name": name, **doc.user_data[_KEY, name]}
+        user_data: Dict[Any, Any] = doc.user_data
+        return {"name": name, **user_data[_KEY, name]}
     if names:
         raise ValueError(
             f"The Doc has no vectors by '{name}', but by {', '.join(map(repr, names))}. "
@@ -175,7 +178,7 @@ def _stored(doc: Doc, name: Optional[str] = None) -> Dict[str, ArrayXd]:
     )
 
 
-def _offsets(doc: Doc) -> Ints2d:
+def _offsets(doc: Doc) -> "np.ndarray":
     """(n_tokens, 2): each token's first character and the one after its last."""
     lengths = doc.to_array(["LENGTH", "SPACY"]).astype("int32").reshape(len(doc), 2)
     after = lengths.sum(axis=1).cumsum(dtype="int32")

@@ -5,6 +5,7 @@ overlap, each token takes its vectors from the span that shows more of its conte
 """
 
 from functools import partial
+from itertools import pairwise
 from typing import Callable, Iterator, List, NamedTuple, Tuple
 
 import catalogue
@@ -12,7 +13,6 @@ import numpy as np
 from spacy.pipeline import Sentencizer
 from spacy.tokens import Doc, Span
 from spacy.util import registry
-from thinc.types import Ints1d
 
 SpanGetter = Callable[[List[Doc]], List[List[Span]]]
 
@@ -29,8 +29,8 @@ class Sentence(NamedTuple):
     """
 
     words: List[str]
-    rows: Ints1d
-    tokens: Ints1d
+    rows: np.ndarray
+    tokens: np.ndarray
 
 
 def cut_sentences(spans: List[Span]) -> List[Sentence]:
@@ -53,7 +53,7 @@ def cut_sentences(spans: List[Span]) -> List[Sentence]:
 def _kept(bounds: List[Tuple[int, int]]) -> Iterator[Tuple[int, int]]:
     """The part of each span whose vectors are kept: overlaps are halved."""
     middles = []
-    for (start, end), (next_start, next_end) in zip(bounds, bounds[1:]):
+    for (start, end), (next_start, next_end) in pairwise(bounds):
         if next_start < start or next_end < end:
             raise ValueError(
                 f"A span getter gave the span {next_start}:{next_end} after {start}:{end}: spans "

@@ -6,7 +6,9 @@ from wasabi import msg
 from ..api import BiLM
 
 
-def info(source: str = typer.Argument(..., help="A bundled name, a directory or an HDF5 file")) -> None:
+def info(
+    source: str = typer.Argument(..., help="A bundled name, a directory or an HDF5 file"),
+) -> None:
     """Print the shape of a biLM."""
     try:
         bilm = BiLM.load(source)
@@ -18,10 +20,10 @@ def info(source: str = typer.Argument(..., help="A bundled name, a directory or 
     msg.table(
         {
             "Layers": f"{bilm.config.n_layers} of width {bilm.config.width}",
-            "Characters": f"embedded in {cnn.embedding.dim}, at most {cnn.max_characters_per_token}",
+            "Characters": f"embedded in {cnn.embedding.dim}, {cnn.max_characters_per_token} a word",
             "Filters": f"{filters}; {cnn.activation}",
             "Highway layers": cnn.n_highway,
-            "LSTMs": f"{lstm.n_layers} a direction, {lstm.dim} cells, projected to {lstm.projection_dim}",
+            "LSTMs": f"{lstm.n_layers} a direction, {lstm.dim} cells to {lstm.projection_dim}",
             "Clips": f"cell {lstm.cell_clip or 'none'}, projection {lstm.proj_clip or 'none'}",
             "Parameters": f"{parameters:,}",
         }

@@ -56,7 +56,7 @@ def parse_config(text: str, where: str) -> BiLMConfig:
         return BiLMConfig.model_validate_json(text)
     except ValidationError as error:
         problems = [
-            ".".join(map(str, problem["loc"])) + f": {problem['msg']}" if problem["loc"] else problem["msg"]
+            ": ".join([".".join(map(str, problem["loc"])) or "file", problem["msg"]])
             for problem in error.errors()
         ]
         raise ValueError(f"{where}: not the options of a biLM: " + "; ".join(problems)) from None

@@ -48,14 +48,18 @@ def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
     return options_path
 
 
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """All arrays of a file, by their full names."""
+    names: list[str] = []
+    file.visit(names.append)
+    return {name: file[name] for name in names if isinstance(file[name], h5py.Dataset)}
+
+
 def _read_arrays(path: Path, config: BiLMConfig) -> dict[str, np.ndarray]:
     shapes = array_shapes(config)
     arrays: dict[str, np.ndarray] = {}
     with h5py.File(path, "r") as file:
-        present: dict[str, h5py.Dataset] = {}
-        file.visititems(
-            lambda name, item: present.update({name: item}) if isinstance(item, h5py.Dataset) else None
-        )
+        present = _datasets(file)
         for name, shape in shapes.items():
             if name not in present:
                 raise ValueError(

@@ -1,7 +1,6 @@
 """The native layout: ``config.json`` (the fields of ``options.json``) and ``model.safetensors``
 (the network's ``state_dict``), in a directory, or the tensors alone as bytes."""
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +30,7 @@ def read_native(directory: Path) -> BiLMNetwork:
     path = directory / WEIGHTS_NAME
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
     return _network(config, tensors, str(path))
@@ -84,7 +83,10 @@ def _save(network: BiLMNetwork, dtype: Precision) -> bytes:
 def _network(config: BiLMConfig, tensors: dict[str, Tensor], where: str) -> BiLMNetwork:
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in BiLMNetwork(config).state_dict().items()}
-    problems = {"missing": expected.keys() - tensors.keys(), "unknown": tensors.keys() - expected.keys()}
+    problems = {
+        "missing": expected.keys() - tensors.keys(),
+        "unknown": tensors.keys() - expected.keys(),
+    }
     for problem, names in problems.items():
         if names:
             raise ValueError(

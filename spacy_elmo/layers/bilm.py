@@ -61,7 +61,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     for array, in_doc in zip(layers, sentences):
         for sentence in in_doc:
             result = cast(Floats3d, torch2xp(next(results), ops=model.ops))
-            array[:, sentence.tokens] = result[:, sentence.rows]
+            array[:, sentence.tokens] = result[:, sentence.rows]  # type: ignore[index]
 
     def backprop(d_layers: OutT) -> InT:
         if model.attrs["frozen"]:
@@ -71,7 +71,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
         for array, in_doc in zip(d_layers, sentences):
             for sentence in in_doc:
                 gradient = model.ops.alloc3f(*next(results).shape)
-                gradient[:, sentence.rows] = array[:, sentence.tokens]
+                gradient[:, sentence.rows] = array[:, sentence.tokens]  # type: ignore[index]
                 gradients.append(xp2torch(gradient, device=shim.device))
         backprop_tensors(ArgsKwargs((tensors,), {"grad_tensors": gradients}))
         return []

@@ -34,7 +34,7 @@ class ElmoListener(Model[InT, OutT]):
         self._get_width: Optional[Callable[[], int]] = None
         self._infers_shape = False
         self._batch_id: Optional[int] = None
-        self._layers: Optional[List[Floats3d]] = None
+        self._batch: Optional[List[Floats3d]] = None
         self._backprop: Optional[Backprop] = None
 
     def link(self, name: str, get_width: Callable[[], int]) -> None:
@@ -71,7 +71,7 @@ class ElmoListener(Model[InT, OutT]):
         layers: For each Doc (n_layers + 1, n_tokens, width).
         backprop: Takes the gradient of the layers.
         """
-        self._batch_id, self._layers, self._backprop = batch_id, layers, backprop
+        self._batch_id, self._batch, self._backprop = batch_id, layers, backprop
 
     def is_annotated(self, doc: Doc) -> bool:
         """Whether the component has written to a Doc."""
@@ -92,7 +92,7 @@ def forward(model: ElmoListener, docs: InT, is_train: bool) -> Tuple[OutT, Calla
     """
     mix = model.layers[0]
     if is_train and model._batch_id == Tok2VecListener.get_batch_id(docs):
-        layers, backprop_upstream = model._layers, cast(Backprop, model._backprop)
+        layers, backprop_upstream = model._batch, cast(Backprop, model._backprop)
     elif not is_train and model._infers_shape and not any(map(model.is_annotated, docs)):
         # Initialization asks for an output of the right shape before any component has run.
         return [model.ops.alloc2f(len(doc), model.get_dim("nO")) for doc in docs], lambda dY: []

@@ -1,6 +1,6 @@
 """The scalar mix: a task's own weighting of the layers (Peters et al. 2018, equation 1)."""
 
-from typing import Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple, cast
 
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d, Floats3d
@@ -54,13 +54,11 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     init(model, X)
     weights, backprop_weights = _layer_weights(model)
     if len(weights) != len(X[0]):
-        raise ValueError(
-            f"A scalar mix with {len(weights)} weights can't mix {len(X[0])} layers."
-        )
+        raise ValueError(f"A scalar mix with {len(weights)} weights can't mix {len(X[0])} layers.")
     if model.attrs["layer_norm"]:
-        X, backprop_norm = _layer_norm(model, X)
-    weights_3d = weights.reshape(-1, 1, 1)
-    Y = [(weights_3d * x).sum(axis=0) for x in X]
+        X, backprop_norm = _layer_norm(X)
+    xp = model.ops.xp
+    Y = [xp.tensordot(weights, x, axes=1) for x in X]
     masks = None
     if is_train and model.attrs["dropout"]:
         masks = [model.ops.get_dropout_mask(y.shape, model.attrs["dropout"]) for y in Y]
@@ -69,8 +67,8 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     def backprop(dY: OutT) -> InT:
         if masks is not None:
             dY = [dy * mask for dy, mask in zip(dY, masks)]
-        backprop_weights(sum((x * dy).sum(axis=(1, 2)) for x, dy in zip(X, dY)))
-        dX = [weights_3d * dy for dy in dY]
+        backprop_weights(sum(xp.tensordot(x, dy, axes=2) for x, dy in zip(X, dY)))
+        dX = [xp.multiply.outer(weights, dy) for dy in dY]
         return backprop_norm(dX) if model.attrs["layer_norm"] else dX
 
     return Y, backprop
@@ -81,23 +79,24 @@ def _layer_weights(model: Model[InT, OutT]) -> Tuple[Floats1d, Callable[[Floats1
     if model.attrs["weights"] is not None:
         return model.ops.asarray1f(model.attrs["weights"]), lambda d_weights: None
     gamma = model.get_param("gamma")
-    shares = model.ops.softmax(model.get_param("s").reshape(1, -1))[0]
+    shares = model.ops.softmax(cast(Floats1d, model.get_param("s")))
 
     def backprop(d_weights: Floats1d) -> None:
         model.inc_grad("gamma", (shares * d_weights).sum(keepdims=True))
         d_shares = gamma * d_weights
         model.inc_grad("s", shares * (d_shares - (shares * d_shares).sum()))
 
-    return gamma * shares, backprop
+    return cast(Floats1d, gamma * shares), backprop
 
 
-def _layer_norm(model: Model[InT, OutT], X: InT) -> Tuple[InT, Callable[[InT], InT]]:
+def _layer_norm(X: InT) -> Tuple[InT, Callable[[InT], InT]]:
     """Each row to mean 0 and variance 1; rows of zeros (whitespace) stay zeros."""
-    centred = [x - x.mean(axis=-1, keepdims=True) for x in X]
+    arrays: List[Any] = list(X)
+    centred = [x - x.mean(axis=-1, keepdims=True) for x in arrays]
     scales = [((x * x).mean(axis=-1, keepdims=True) + _EPSILON) ** -0.5 for x in centred]
     normed = [x * scale for x, scale in zip(centred, scales)]
 
-    def backprop(dY: InT) -> InT:
+    def backprop(dY: List[Any]) -> InT:
         dX = []
         for dy, y, scale in zip(dY, normed, scales):
             along = (dy * y).mean(axis=-1, keepdims=True)
