@@ -183,6 +183,7 @@ class Elmo(Tok2Vec):
                 )
             listener.link(self.name, self.load)
         if cast(BiLMShim, self.bilm.shims[0]).is_loaded:
+            self.load()
             self._check_width(listener, component_name)
 
     def load(self) -> int:
@@ -191,7 +192,7 @@ class Elmo(Tok2Vec):
         RETURNS: The width of the layers.
         RAISES ValueError: The source can't be read, or a listener expects another width.
         """
-        if not cast(BiLMShim, self.bilm.shims[0]).is_loaded:
+        if not self.bilm.has_dim("nO"):
             self.bilm.initialize()
             for component_name, listeners in self.listener_map.items():
                 for listener in listeners:
