@@ -43,10 +43,10 @@ def cut_sentences(spans: List[Span]) -> List[Sentence]:
     bounds = [(span.start, span.end) for span in spans]
     sentences = []
     for span, (start, end) in zip(spans, _kept(bounds)):
-        words = [token for token in span if not token.is_space]
-        tokens = np.array([token.i for token in words], dtype="int64")
+        words = [(token.i, token.text) for token in span if not token.text.isspace()]
+        tokens = np.array([i for i, _ in words], dtype="int64")
         rows = np.flatnonzero((tokens >= start) & (tokens < end))
-        sentences.append(Sentence([token.text for token in words], rows, tokens[rows]))
+        sentences.append(Sentence([text for _, text in words], rows, tokens[rows]))
     return sentences
 
 

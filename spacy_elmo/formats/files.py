@@ -70,7 +70,10 @@ def build_network(config: BiLMConfig, parameters: Mapping[str, Tensor]) -> BiLMN
     """
     with torch.device("meta"):  # no time spent on initial values that are thrown away
         network = BiLMNetwork(config)
-    network.load_state_dict(dict(parameters), assign=True)
+    # Kernels round differently on memory that is aligned differently. Memory of PyTorch's own
+    # makes the same weights give the same vectors, wherever they come from.
+    own = {name: tensor.clone() for name, tensor in parameters.items()}
+    network.load_state_dict(own, assign=True)
     return network.eval()
 
 

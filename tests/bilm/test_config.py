@@ -1,0 +1,115 @@
+import copy
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from spacy_elmo.bilm import BiLMConfig
+
+# The options of the model that Peters et al. (2018) published.
+ORIGINAL = {
+    "lstm": {
+        "use_skip_connections": True,
+        "projection_dim": 512,
+        "cell_clip": 3,
+        "proj_clip": 3,
+        "dim": 4096,
+        "n_layers": 2,
+    },
+    "char_cnn": {
+        "activation": "relu",
+        "filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
+        "n_highway": 2,
+        "embedding": {"dim": 16},
+        "n_characters": 262,
+        "max_characters_per_token": 50,
+    },
+}
+
+
+def parse(section=None, field=None, value=None):
+    options = copy.deepcopy(ORIGINAL)
+    if section is not None:
+        options[section][field] = value
+    return BiLMConfig.model_validate_json(json.dumps(options))
+
+
+def test_sizes_of_the_original():
+    config = parse()
+    assert config.n_layers == 3
+    assert config.width == 1024
+    assert config.char_cnn.n_filters == 2048
+    assert config.char_cnn.widest_filter == 7
+
+
+def test_dumps_to_the_options_it_was_read_from():
+    assert json.loads(parse().model_dump_json()) == ORIGINAL
+
+
+def test_the_widest_filter_need_not_be_the_last():
+    assert parse("char_cnn", "filters", [[5, 1], [2, 9]]).char_cnn.widest_filter == 5
+
+
+@pytest.mark.parametrize("field", ["cell_clip", "proj_clip"])
+def test_clips_may_be_null(field):
+    assert getattr(parse("lstm", field, None).lstm, field) is None
+
+
+@pytest.mark.parametrize("n_characters", [261, 262])
+def test_both_published_numbers_of_characters(n_characters):
+    assert parse("char_cnn", "n_characters", n_characters).char_cnn.n_characters == n_characters
+
+
+def test_training_settings_are_ignored():
+    options = {**ORIGINAL, "bidirectional": True, "n_train_tokens": 768648884, "dropout": 0.1}
+    assert BiLMConfig.model_validate_json(json.dumps(options)) == parse()
+
+
+def test_is_immutable():
+    config = parse()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.lstm.dim = 3
+
+
+def test_a_filter_as_wide_as_a_word_fits():
+    assert parse("char_cnn", "filters", [[50, 2]]).char_cnn.widest_filter == 50
+
+
+def test_a_filter_wider_than_a_word_does_not_fit():
+    with pytest.raises(ValidationError, match=r"width 51 .* 50 characters"):
+        parse("char_cnn", "filters", [[1, 2], [51, 2]])
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("lstm", "dim", 0),
+        ("lstm", "dim", "4096"),
+        ("lstm", "dim", True),
+        ("lstm", "projection_dim", -512),
+        ("lstm", "projection_dim", None),
+        ("lstm", "n_layers", 0),
+        ("lstm", "n_layers", 1.5),
+        ("lstm", "cell_clip", 0),
+        ("lstm", "cell_clip", "3"),
+        ("lstm", "cell_clip", float("nan")),
+        ("lstm", "proj_clip", -3),
+        ("lstm", "use_skip_connections", 1),
+        ("lstm", "use_skip_connections", "true"),
+        ("char_cnn", "activation", "gelu"),
+        ("char_cnn", "filters", []),
+        ("char_cnn", "filters", [[1, 32], [2]]),
+        ("char_cnn", "filters", [[1, 32, 3]]),
+        ("char_cnn", "filters", [[0, 32]]),
+        ("char_cnn", "filters", [[1, 0]]),
+        ("char_cnn", "n_highway", -1),
+        ("char_cnn", "embedding", 16),
+        ("char_cnn", "embedding", {"dim": 0}),
+        ("char_cnn", "n_characters", 260),
+        ("char_cnn", "n_characters", 263),
+        ("char_cnn", "max_characters_per_token", 2),
+    ],
+)
+def test_a_wrong_value_is_refused(section, field, value):
+    with pytest.raises(ValidationError, match=rf"{section}\.{field}"):
+        parse(section, field, value)

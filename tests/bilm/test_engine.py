@@ -1,0 +1,252 @@
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch.func import functional_call
+
+from spacy_elmo.bilm import Engine
+from spacy_elmo.bilm import engine as engine_module
+
+FEW_WORDS = st.sampled_from(["a", "bank", "of", "", "é", "银行", "<S>", "x" * 60])
+ANY_WORDS = st.text(st.characters(codec=None, exclude_categories=()), max_size=12)
+SENTENCES = st.lists(st.lists(FEW_WORDS | ANY_WORDS, max_size=8), max_size=8)
+
+HARD_SENTENCES = [
+    [""],
+    ["a", "", "b"],
+    ["\0"],
+    ["\ud800"],
+    ["👩‍👩‍👧‍👦", "🇨🇭"],
+    ["مرحبا", "שלום", "\u202eabc\u202c"],
+    ["<S>"],
+    ["</S>", "<S>"],
+    [" ", "\n", "\u200b"],
+    ["x" * 10_000],
+]
+
+
+def embed(network, sentences, max_batch_tokens=4096):
+    with torch.no_grad():
+        return [layers.numpy() for layers in Engine(network, max_batch_tokens)(sentences)]
+
+
+def assert_close(got, expected, atol=1e-5):
+    assert len(got) == len(expected)
+    for layers, other in zip(got, expected):
+        np.testing.assert_allclose(layers, other, atol=atol, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def network(make_network):
+    return make_network(cell_clip=3.0, proj_clip=3.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SENTENCES, st.integers(1, 40), st.randoms(use_true_random=False))
+@example([[], ["a"], []], 4096, None)
+def test_a_sentence_has_the_same_vectors_whatever_is_beside_it(
+    network, sentences, max_batch_tokens, random
+):
+    """Alone, in one batch, in another order and in small batches."""
+    alone = [embed(network, [words])[0] for words in sentences]
+    assert [layers.shape for layers in alone] == [(3, len(words), 10) for words in sentences]
+    assert_close(embed(network, sentences), alone)
+    order = list(range(len(sentences)))
+    if random is not None:
+        random.shuffle(order)
+    shuffled = embed(network, [sentences[i] for i in order], max_batch_tokens)
+    assert_close(shuffled, [alone[i] for i in order])
+
+
+def test_a_sentence_has_the_same_vectors_whatever_came_before_it(network, sentences):
+    engine = Engine(network)
+    with torch.no_grad():
+        first = [engine([words])[0].numpy() for words in sentences]
+        second = [engine([words])[0].numpy() for words in reversed(sentences)]
+    assert_close(second[::-1], first)
+
+
+def test_words_have_context(network):
+    one, other = embed(network, [["the", "bank", "lent"], ["a", "bank", "rose"]])
+    np.testing.assert_array_equal(one[0, 1], other[0, 1])
+    for layer in (1, 2):
+        assert np.abs(one[layer, 1] - other[layer, 1]).max() > 1e-3
+
+
+def test_equals_plain_loops(make_network, encode_by_hand, lstm_by_hand):
+    """From strings to layers, with both boundaries around the sentence."""
+    network = make_network(cell_clip=0.5, proj_clip=0.3, scale=2.0, activation="tanh").double()
+    char_ids = np.full((4, 50), 260)
+    char_ids[0, :3] = [258, 256, 259]
+    char_ids[1, :4] = [258, *b"He", 259]
+    char_ids[2, :5] = [258, *b"sat", 259]
+    char_ids[3, :3] = [258, 257, 259]
+    x = encode_by_hand(network.token_encoder, "tanh", char_ids)
+    forward_1, _, _ = lstm_by_hand(network.forward_lstm.layers[0], x)
+    forward_2, _, _ = lstm_by_hand(network.forward_lstm.layers[1], forward_1)
+    backward_1, _, _ = lstm_by_hand(network.backward_lstm.layers[0], x[::-1])
+    backward_2, _, _ = lstm_by_hand(network.backward_lstm.layers[1], backward_1)
+    expected = [
+        np.concatenate([x, x], axis=1),
+        np.concatenate([forward_1, backward_1[::-1]], axis=1),
+        np.concatenate([forward_1 + forward_2, (backward_1 + backward_2)[::-1]], axis=1),
+    ]
+    assert_close(embed(network, [["He", "sat"]]), [np.stack(expected)[:, 1:3]], atol=1e-12)
+
+
+def test_no_sentences(network):
+    assert embed(network, []) == []
+
+
+def test_empty_sentences_have_no_words(network):
+    layers = embed(network, [[], ["a"], []])
+    assert [array.shape for array in layers] == [(3, 0, 10), (3, 1, 10), (3, 0, 10)]
+    assert_close(layers[1:2], embed(network, [["a"]]))
+    assert [array.shape for array in embed(network, [[]])] == [(3, 0, 10)]
+
+
+@pytest.mark.parametrize("words", HARD_SENTENCES, ids=ascii)
+def test_hard_words_have_finite_vectors_that_company_does_not_change(network, words):
+    (alone,) = embed(network, [words])
+    assert alone.shape == (3, len(words), 10)
+    assert np.isfinite(alone).all()
+    beside = embed(network, [["a", "b", "c"], words, *HARD_SENTENCES])[1]
+    assert_close([beside], [alone])
+
+
+def test_lone_surrogates_are_left_out(network):
+    assert_close(embed(network, [["a\ud800b", "\udfff"]]), embed(network, [["ab", ""]]))
+
+
+def test_nul_is_a_character(network):
+    nul, empty = embed(network, [["\0"], [""]])
+    assert np.abs(nul[0] - empty[0]).max() > 1e-3
+
+
+def test_bytes_after_the_48th_change_nothing(network):
+    start = "abcdefgh" * 6
+    whole, longer = embed(network, [[start], [start + "ijk" * 3000]])
+    assert_close([longer], [whole])
+    assert np.abs(embed(network, [[start[:-1]]])[0] - whole).max() > 1e-4
+
+
+def test_boundaries_as_words_are_boundaries(network):
+    """``<S>`` has the vector of a sentence's begin, not that of its three characters."""
+    encoder = network.token_encoder
+    with torch.no_grad():
+        begin = encoder(torch.tensor([[258, 256, 259, *[260] * 47]])).numpy()[0]
+        end = encoder(torch.tensor([[258, 257, 259, *[260] * 47]])).numpy()[0]
+    (layers,) = embed(network, [["<S>", "</S>"]])
+    np.testing.assert_allclose(layers[0], [[*begin, *begin], [*end, *end]], atol=1e-6)
+
+
+@pytest.mark.parametrize("max_batch_tokens", [1, 7, 30, 4096])
+def test_batches_hold_at_most_so_many_tokens(network, sentences, max_batch_tokens):
+    """Boundaries counted; only a sentence by itself may be longer."""
+    batches = []
+
+    def note(module, args):
+        batches.append(args[2])
+
+    with network.register_forward_pre_hook(note):
+        embed(network, sentences, max_batch_tokens)
+    assert all(len(batch) == 1 or sum(batch) <= max_batch_tokens for batch in batches)
+    every_length = sorted(length for batch in batches for length in batch)
+    assert every_length == sorted(len(words) + 2 for words in sentences)
+    if max_batch_tokens == 4096:
+        assert len(batches) == 1
+
+
+def test_each_distinct_word_of_a_batch_is_encoded_once(network):
+    rows = []
+
+    def note(module, args):
+        rows.append(len(args[0]))
+
+    with network.token_encoder.register_forward_pre_hook(note):
+        embed(network, [["no", "no", "no", "yes"], ["yes", "no"]])
+    assert rows == [4]  # both words and both boundaries
+
+
+def test_words_may_pass_the_token_encoder_in_several_products(network, monkeypatch):
+    words = [f"{'x' * (i % 11)}{i}" for i in range(40)]
+    whole = embed(network, [words])
+    monkeypatch.setattr(engine_module, "WORDS_PER_PRODUCT", 7)
+    assert_close(embed(network, [words]), whole)
+
+
+def test_training_mode_changes_nothing(make_network, sentences):
+    network = make_network()
+    evaluated = embed(network.eval(), sentences)
+    trained = embed(network.train(), sentences)
+    for layers, other in zip(trained, evaluated):
+        np.testing.assert_array_equal(layers, other)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token_encoder.char_embedding.weight",
+        "token_encoder.convolutions.0.weight",
+        "token_encoder.convolutions.2.bias",
+        "token_encoder.highways.0.carry.weight",
+        "token_encoder.highways.0.transform.bias",
+        "token_encoder.projection.weight",
+        "forward_lstm.layers.0.weight_ih",
+        "forward_lstm.layers.1.weight_hh",
+        "backward_lstm.layers.0.weight_hr",
+        "backward_lstm.layers.1.bias",
+    ],
+)
+def test_gradients(make_network, name):
+    """Against finite differences, through batches of several lengths."""
+    network = make_network(
+        cell_clip=0.9, proj_clip=0.8, activation="tanh", embedding_dim=2, dim=4, projection_dim=3
+    ).double()
+    engine = Engine(network, max_batch_tokens=9)
+    sentences = [["a", "bank"], [], ["b"], ["of", "a", "river"]]
+
+    def layers(value):
+        parameters = {f"network.{name}": value}
+        return torch.cat(functional_call(engine, parameters, (sentences,)), dim=1)
+
+    value = network.get_parameter(name).detach().clone().requires_grad_()
+    assert layers(value).requires_grad
+    # fast_mode: a random direction instead of each of the embedding's 522 values.
+    fast = name == "token_encoder.char_embedding.weight"
+    assert torch.autograd.gradcheck(layers, (value,), fast_mode=fast)
+
+
+def test_every_parameter_has_a_gradient(make_network):
+    engine = Engine(make_network(activation="tanh"))
+    sum(layers.square().sum() for layers in engine([["a", "bank"], ["b"]])).backward()
+    for name, parameter in engine.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_can_embed(make_network, sentences):
+    """As under spaCy's n_process, after the parent has computed with several threads."""
+    network = make_network(dim=256, projection_dim=64)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    n_threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        expected = embed(network, sentences)
+        child = context.Process(target=lambda: sender.send(embed(network, sentences)))
+        child.start()
+        try:
+            assert receiver.poll(20), "the child hangs"
+            assert_close(receiver.recv(), expected)
+        finally:
+            child.kill()
+            child.join()
+    finally:
+        torch.set_num_threads(n_threads)

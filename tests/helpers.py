@@ -1,0 +1,92 @@
+"""Small pipelines for tests of the spaCy side."""
+
+import spacy
+import torch
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example
+
+from spacy_elmo import BiLM
+from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
+
+OPTIONS = {
+    "lstm": {
+        "dim": 6,
+        "projection_dim": 4,
+        "n_layers": 2,
+        "cell_clip": 3,
+        "proj_clip": 3,
+        "use_skip_connections": True,
+    },
+    "char_cnn": {
+        "activation": "relu",
+        "filters": [[1, 3], [3, 5]],
+        "n_highway": 1,
+        "embedding": {"dim": 3},
+        "n_characters": 262,
+        "max_characters_per_token": 20,
+    },
+}
+WIDTH = 8
+LISTENER = {"@architectures": "spacy-elmo.ElmoListener.v1"}
+STOCK_LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": WIDTH}
+
+
+def save_tiny_bilm(path, seed=0, **lstm):
+    """Save a random biLM of a few hundred parameters; gives the path as a source."""
+    torch.manual_seed(seed)
+    options = {**OPTIONS, "lstm": {**OPTIONS["lstm"], **lstm}}
+    network = BiLMNetwork(BiLMConfig.model_validate_json(spacy.util.srsly.json_dumps(options)))
+    BiLM(network).save(path)
+    return str(path)
+
+
+def nested(tok2vec):
+    """A tok2vec block that holds the given one inside a concatenation."""
+    hash_embed = {
+        "@architectures": "spacy.MultiHashEmbed.v2",
+        "width": 4,
+        "attrs": ["NORM"],
+        "rows": [20],
+        "include_static_vectors": False,
+    }
+    return {"@layers": "concatenate.v1", "*": {"elmo": tok2vec, "hash": hash_embed}}
+
+
+class HalfSquares(TrainablePipe):
+    """Learns vectors of zero: its loss is half the sum of squares of what its tok2vec gives, so
+    the gradient of that is the vectors themselves."""
+
+    def initialize(self, get_examples, *, nlp=None):
+        self.model.initialize(X=[example.predicted for example in get_examples()])
+
+    def get_loss(self, examples, scores):
+        return sum(float((array.astype("f8") ** 2).sum()) for array in scores) / 2, scores
+
+    def predict(self, docs):
+        return self.model.predict(docs)
+
+    def set_annotations(self, docs, scores):
+        for doc, array in zip(docs, scores):
+            doc.user_data[self.name] = array
+
+
+@spacy.Language.factory("half_squares")
+def make_half_squares(nlp, name, tok2vec):
+    return HalfSquares(nlp.vocab, tok2vec, name)
+
+
+def tiny_pipeline(source, listeners=(), *, elmo=None, **model):
+    """A blank pipeline with ``elmo`` and a ``half_squares`` for each tok2vec block, called a, b…"""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={**(elmo or {}), "model": {"source": str(source), **model}})
+    for name, tok2vec in zip("abcdef", listeners):
+        nlp.add_pipe("half_squares", name=name, config={"tok2vec": tok2vec})
+    return nlp
+
+
+def examples(nlp, texts=("He sat on the bank .", "Money ! In the bank .")):
+    return [
+        Example(Doc(nlp.vocab, words=words), Doc(nlp.vocab, words=words))
+        for words in (text.split() for text in texts)
+    ]
