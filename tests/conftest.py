@@ -65,7 +65,7 @@ def make_network():
         network = BiLMNetwork(BiLMConfig.model_validate_json(json.dumps(options)))
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in network.named_parameters():
-            width = scale if "lstm" in name else 1.0
+            width = scale if "lstm" in name else 0.5
             nn.init.uniform_(parameter, -width, width, generator=generator)
         return network.eval()
 

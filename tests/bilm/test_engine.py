@@ -141,7 +141,7 @@ def test_boundaries_as_words_are_boundaries(network):
         begin = encoder(torch.tensor([[258, 256, 259, *[260] * 47]])).numpy()[0]
         end = encoder(torch.tensor([[258, 257, 259, *[260] * 47]])).numpy()[0]
     (layers,) = embed(network, [["<S>", "</S>"]])
-    np.testing.assert_allclose(layers[0], [[*begin, *begin], [*end, *end]], atol=1e-6)
+    np.testing.assert_allclose(layers[0], [[*begin, *begin], [*end, *end]], atol=1e-5)
 
 
 @pytest.mark.parametrize("max_batch_tokens", [1, 7, 30, 4096])
@@ -231,22 +231,23 @@ def test_every_parameter_has_a_gradient(make_network):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_can_embed(make_network, sentences):
+def test_a_forked_process_can_embed(make_network):
     """As under spaCy's n_process, after the parent has computed with several threads."""
-    network = make_network(dim=256, projection_dim=64)
+    network = make_network(dim=64, projection_dim=32, scale=0.1)
+    words = [["a", "bank"] * 20] * 20
+    expected = embed(network, words)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: sender.send(embed(network, words)))
     n_threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        expected = embed(network, sentences)
-        child = context.Process(target=lambda: sender.send(embed(network, sentences)))
+        torch.ones(1_000_000).exp()  # starts the threads
         child.start()
-        try:
-            assert receiver.poll(20), "the child hangs"
-            assert_close(receiver.recv(), expected)
-        finally:
-            child.kill()
-            child.join()
+        assert receiver.poll(20), "the child hangs"
+        assert_close(receiver.recv(), expected)
     finally:
         torch.set_num_threads(n_threads)
+        if child.pid is not None:
+            child.kill()
+            child.join()

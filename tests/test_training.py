@@ -1,0 +1,216 @@
+"""Updates: what listeners get, and that their gradients arrive in the biLM once and whole."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import LISTENER, STOCK_LISTENER, examples, nested, save_tiny_bilm, tiny_pipeline
+from numpy.testing import assert_allclose
+from spacy.training import Example
+from thinc.api import Adam
+
+
+@pytest.fixture
+def source(tmp_path):
+    return save_tiny_bilm(tmp_path / "bilm")
+
+
+class RecordingOptimizer:
+    """Keeps the gradients that it is given and changes nothing."""
+
+    def __init__(self):
+        self.gradients = {}
+        self.n_calls = 0
+
+    def __call__(self, key, weights, gradient):
+        self.n_calls += 1
+        self.gradients[key] = gradient.copy()
+        return weights, np.zeros_like(gradient)
+
+
+def parameters_of(nlp):
+    return dict(nlp.get_pipe("elmo").bilm.shims[0].engine.named_parameters())
+
+
+def bilm_gradients(nlp, optimizer):
+    shim_id = nlp.get_pipe("elmo").bilm.shims[0].id
+    return {name: optimizer.gradients[shim_id, name] for name in parameters_of(nlp)}
+
+
+def train_step(nlp, batches, optimizer, exclude=()):
+    """One step as ``spacy train`` makes it: all sub-batches, then ``finish_update``."""
+    losses = {}
+    for batch in batches:
+        nlp.update(batch, losses=losses, sgd=False, exclude=exclude)
+    for name, pipe in nlp.pipeline:
+        if name not in exclude:
+            pipe.finish_update(optimizer)
+    return losses
+
+
+def total_loss(nlp, names):
+    """Half the squares of what the components' tok2vec gives for the examples."""
+    docs = [example.x for example in examples(nlp)]
+    docs = list(nlp.pipe([doc.copy() for doc in docs]))
+    return sum((doc.user_data[name].astype("f8") ** 2).sum() / 2 for doc in docs for name in names)
+
+
+def slope_by_differences(nlp, names, direction, step=1e-3):
+    losses = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for name, parameter in parameters_of(nlp).items():
+                parameter += sign * step * direction[name]
+            losses.append(total_loss(nlp, names))
+            for name, parameter in parameters_of(nlp).items():
+                parameter -= sign * step * direction[name]
+    return (losses[0] - losses[1]) / (2 * step)
+
+
+@pytest.mark.parametrize(
+    "listeners",
+    [
+        [LISTENER],
+        [STOCK_LISTENER],
+        [nested(LISTENER), STOCK_LISTENER],
+        [STOCK_LISTENER, nested(STOCK_LISTENER), LISTENER, nested({**LISTENER, "layer_norm": True})],
+    ],
+)
+@pytest.mark.parametrize("excluded", [False, True], ids=["all", "last excluded"])
+def test_gradients_of_all_listeners_arrive_once_and_whole(source, listeners, excluded):
+    nlp = tiny_pipeline(source, listeners, frozen=False)
+    nlp.initialize(lambda: examples(nlp))
+    names = list("abcd"[: len(listeners)])
+    exclude = names[1:][-1:] if excluded else []
+    optimizer = RecordingOptimizer()
+    train_step(nlp, [examples(nlp)], optimizer, exclude=exclude)
+    gradients = bilm_gradients(nlp, optimizer)
+    torch.manual_seed(0)
+    direction = {name: torch.randn_like(p) for name, p in parameters_of(nlp).items()}
+    slope = sum(float((gradients[n] * direction[n].numpy()).sum()) for n in gradients)
+    learning = [name for name in names if name not in exclude]
+    assert slope == pytest.approx(slope_by_differences(nlp, learning, direction), rel=2e-2)
+
+
+def test_sub_batches_add_up(source):
+    """accumulate_gradient: the gradient of two halves is that of the whole."""
+    gradients = []
+    for size in (2, 1):
+        nlp = tiny_pipeline(source, [LISTENER, STOCK_LISTENER], frozen=False)
+        nlp.initialize(lambda nlp=nlp: examples(nlp))
+        optimizer = RecordingOptimizer()
+        batch = examples(nlp)
+        train_step(nlp, [batch[i : i + size] for i in range(0, 2, size)], optimizer)
+        gradients.append(bilm_gradients(nlp, optimizer))
+    for name, gradient in gradients[0].items():
+        assert abs(gradient).max() > 0
+        assert_allclose(gradients[1][name], gradient, atol=1e-5)
+
+
+def test_language_update_steps_with_the_gradient_of_its_own_batch(source):
+    """``nlp.update`` finishes the component before the listeners have run. Its step waits for
+    them, and is made before the next batch is computed."""
+    nlp = tiny_pipeline(source, [LISTENER], frozen=False)
+    nlp.initialize(lambda: examples(nlp))
+    expected = RecordingOptimizer()
+    train_step(nlp, [examples(nlp)], expected)
+
+    optimizer = RecordingOptimizer()
+    elmo = nlp.get_pipe("elmo")
+    nlp.update(examples(nlp), sgd=optimizer)
+    assert not any(key[0] == elmo.bilm.shims[0].id for key in optimizer.gradients)
+    nlp.update(examples(nlp, ["Something else ."]), sgd=optimizer)
+    for name, gradient in bilm_gradients(nlp, optimizer).items():
+        assert_allclose(gradient, bilm_gradients(nlp, expected)[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("listener", [LISTENER, nested(LISTENER), STOCK_LISTENER])
+def test_fine_tuning_learns(source, listener):
+    nlp = tiny_pipeline(source, [listener], frozen=False)
+    sgd = nlp.initialize(lambda: examples(nlp))
+    before = {name: p.detach().clone() for name, p in parameters_of(nlp).items()}
+    first = total_loss(nlp, "a")
+    for _ in range(30):
+        nlp.update(examples(nlp), sgd=sgd)
+    assert total_loss(nlp, "a") < 0.9 * first
+    assert all((before[name] != p).any() for name, p in parameters_of(nlp).items())
+
+
+def test_frozen_bilm_stays_and_mixes_learn(source):
+    nlp = tiny_pipeline(source, [LISTENER, STOCK_LISTENER])
+    sgd = nlp.initialize(lambda: examples(nlp))
+    before = {name: p.detach().clone() for name, p in parameters_of(nlp).items()}
+    elmo = nlp.get_pipe("elmo")
+    own = nlp.get_pipe("a").model.layers[0]
+    for _ in range(5):
+        nlp.update(examples(nlp), sgd=sgd)
+    assert all((before[name] == p).all() for name, p in parameters_of(nlp).items())
+    assert own.get_param("gamma") < 0.999 and elmo.mix.get_param("gamma") < 0.999
+    assert own.get_param("gamma") != elmo.mix.get_param("gamma")
+
+
+def test_own_mix_learns_from_stock_listeners_only(source):
+    nlp = tiny_pipeline(source, [LISTENER], frozen=False)
+    sgd = nlp.initialize(lambda: examples(nlp))
+    for _ in range(3):
+        nlp.update(examples(nlp), sgd=sgd)
+    assert nlp.get_pipe("elmo").mix.get_param("gamma") == 1
+
+
+def test_loss_is_the_sum_of_squares_of_the_gradients_as_for_tok2vec(source):
+    nlp = tiny_pipeline(source, [STOCK_LISTENER, STOCK_LISTENER])
+    nlp.initialize(lambda: examples(nlp))
+    losses = nlp.update(examples(nlp))
+    docs = [nlp(example.x.copy()) for example in examples(nlp)]
+    # The gradient of half the squares is the vectors themselves; there are two listeners.
+    expected = 2 * sum(float((doc.tensor**2).sum()) for doc in docs)
+    assert losses["elmo"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_frozen_component_has_to_annotate(source):
+    nlp = tiny_pipeline(source, [LISTENER])
+    sgd = nlp.initialize(lambda: examples(nlp))
+    with pytest.raises(ValueError, match="E203.*elmo"):
+        nlp.update(examples(nlp), sgd=sgd, exclude=["elmo"])
+    batch = [*examples(nlp), Example(nlp.make_doc(""), nlp.make_doc(""))]
+    losses = nlp.update(batch, sgd=sgd, exclude=["elmo"], annotates=["elmo"])
+    assert losses["a"] > 0
+
+
+def test_a_batch_that_nobody_used_is_forgotten(source):
+    nlp = tiny_pipeline(source, [LISTENER])
+    sgd = nlp.initialize(lambda: examples(nlp))
+    nlp.update(examples(nlp), sgd=sgd, exclude=["a"])
+    other = examples(nlp, ["Another text ."])
+    nlp.update(other, sgd=sgd, exclude=["elmo"], annotates=["elmo"])
+    nlp.update(other, sgd=sgd)
+
+
+def test_a_frozen_component_that_was_never_initialized_works(source):
+    """As in ``spacy train`` with frozen_components, which are not initialized."""
+    nlp = tiny_pipeline(source, [LISTENER])
+    with nlp.select_pipes(disable=["elmo"]):
+        sgd = nlp.initialize(lambda: examples(nlp))
+    losses = nlp.update(examples(nlp), sgd=sgd, exclude=["elmo"], annotates=["elmo"])
+    assert losses["a"] > 0
+
+
+def test_batches_without_tokens(source):
+    nlp = tiny_pipeline(source, [LISTENER, STOCK_LISTENER], frozen=False)
+    sgd = nlp.initialize(lambda: examples(nlp))
+    empty = [Example(nlp.make_doc(""), nlp.make_doc(""))] * 2
+    for _ in range(3):
+        nlp.update(empty, sgd=sgd)
+        nlp.update([*empty, *examples(nlp)], sgd=sgd)
+
+
+def test_update_by_itself_with_an_optimizer(source):
+    """``Elmo.update(sgd=…)`` steps as soon as the gradients are there."""
+    nlp = tiny_pipeline(source, [LISTENER], frozen=False)
+    nlp.initialize(lambda: examples(nlp))
+    elmo, listening = nlp.get_pipe("elmo"), nlp.get_pipe("a")
+    before = {name: p.detach().clone() for name, p in parameters_of(nlp).items()}
+    for _ in range(2):
+        batch = examples(nlp)
+        elmo.update(batch, sgd=Adam(0.01))
+        listening.update(batch)
+    assert any((before[name] != p).any() for name, p in parameters_of(nlp).items())
