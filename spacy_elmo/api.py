@@ -42,12 +42,19 @@ class BiLM:
         return cls(read_source(source).to(device))
 
     def embed(
-        self, sentences: Sequence[Sequence[str]], *, max_batch_tokens: int = 4096
+        self,
+        sentences: Sequence[Sequence[str]],
+        *,
+        max_batch_tokens: int = 4096,
+        stateful: bool = False,
     ) -> list[np.ndarray]:
         """Compute the layers of every word, each sentence for itself.
 
         sentences: The words of each sentence.
         max_batch_tokens: Most tokens that are computed together; bounds the memory.
+        stateful: Start each sentence where the one before it ended, as AllenNLP and bilm-tf do
+            with batches of one sentence. Slow, and a sentence's vectors depend on the sentences
+            before it.
         RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32. Layer 0
             is the token encoder's, the last the top of the LSTM stack.
         RAISES TypeError: A sentence is a string instead of a sequence of words.
@@ -59,7 +66,7 @@ class BiLM:
                     'Use embed([["two", "words"]]).'
                 )
         with torch.inference_mode():
-            layers = Engine(self.network, max_batch_tokens)(sentences)
+            layers = Engine(self.network, max_batch_tokens)(sentences, stateful)
         # Copies, because an array that is a view would keep its whole batch in memory.
         return [array.cpu().numpy().copy() for array in layers]
 

@@ -84,7 +84,10 @@ def encode_by_hand():
             characters = weights["char_embedding.weight"][word]
             pooled = []
             for i in range(len(encoder.convolutions)):
-                filters, bias = weights[f"convolutions.{i}.weight"], weights[f"convolutions.{i}.bias"]
+                filters, bias = (
+                    weights[f"convolutions.{i}.weight"],
+                    weights[f"convolutions.{i}.bias"],
+                )
                 width = filters.shape[2]
                 windows = [characters[at : at + width] for at in range(len(word) - width + 1)]
                 products = [np.einsum("few,we->f", filters, window) + bias for window in windows]
@@ -92,7 +95,9 @@ def encode_by_hand():
             x = np.concatenate(pooled)
             for i in range(len(encoder.highways)):
                 layer = f"highways.{i}"
-                carry = sigmoid(weights[f"{layer}.carry.weight"] @ x + weights[f"{layer}.carry.bias"])
+                carry = sigmoid(
+                    weights[f"{layer}.carry.weight"] @ x + weights[f"{layer}.carry.bias"]
+                )
                 y = weights[f"{layer}.transform.weight"] @ x + weights[f"{layer}.transform.bias"]
                 x = carry * np.maximum(y, 0) + (1 - carry) * x
             if "projection.weight" in weights:

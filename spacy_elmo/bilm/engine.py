@@ -1,14 +1,16 @@
 """Runs the biLM over any number of sentences of any length."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
 
 from .characters import SENTENCE_BEGIN, SENTENCE_END, words_to_ids
-from .network import BiLMNetwork
+from .network import BiLMNetwork, LSTMStates
 
+States = tuple[LSTMStates, LSTMStates]  # of both directions
 WORDS_PER_PRODUCT = 512  # words that pass the token encoder together
 
 
@@ -29,18 +31,25 @@ class Engine(nn.Module):
         self.network = network
         self.max_batch_tokens = max_batch_tokens
 
-    def forward(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
-        """The layers of every word, each sentence from a zero state.
+    def forward(self, sentences: Sequence[Sequence[str]], stateful: bool = False) -> list[Tensor]:
+        """The layers of every word.
 
         sentences: The words of each sentence, without boundaries; may be empty.
-        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32.
+        stateful: Start each sentence where the one before it ended, in both directions, as the
+            reference implementations do, instead of from zeros. Then nothing is batched.
+        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim).
         """
         config = self.network.config
         empty = next(self.parameters()).new_zeros(config.n_layers, 0, config.width)
         results = [empty] * len(sentences)
-        for batch in self._batches(sentences):
-            for index, layers in zip(batch, self._run([sentences[i] for i in batch])):
-                results[index] = layers
+        states = None
+        batches: Iterable[list[int]] = self._batches(sentences)
+        if stateful:
+            batches = ([index] for index, words in enumerate(sentences) if words)
+        for batch in batches:
+            layers, states = self._run([sentences[i] for i in batch], states if stateful else None)
+            for index, array in zip(batch, layers):
+                results[index] = array
         return results
 
     def _batches(self, sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:
@@ -58,7 +67,9 @@ class Engine(nn.Module):
         if batch:
             yield batch
 
-    def _run(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
+    def _run(
+        self, sentences: Sequence[Sequence[str]], states: Optional[States]
+    ) -> tuple[list[Tensor], States]:
         bounded = [(SENTENCE_BEGIN, *words, SENTENCE_END) for words in sentences]
         tokens = [word for words in bounded for word in words]
         distinct = sorted(dict.fromkeys(tokens), key=len)
@@ -66,8 +77,8 @@ class Engine(nn.Module):
         encoded = self._encode_words(distinct)
         word_ids = torch.tensor([rows[word] for word in tokens], device=encoded.device)
         lengths = [len(words) for words in bounded]
-        layers = self.network(encoded, word_ids, lengths)
-        return [sentence[:, 1:-1] for sentence in layers.split(lengths, dim=1)]
+        layers, states = self.network(encoded, word_ids, lengths, states)
+        return [sentence[:, 1:-1] for sentence in layers.split(lengths, dim=1)], states
 
     def _encode_words(self, words: list[str]) -> Tensor:
         """words: Sorted by length, so that short ones need little padding.

@@ -1,14 +1,17 @@
 """The biLM as a PyTorch module: token encoder, then a stack of LSTMs in each direction."""
 
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
 
 from .config import BiLMConfig, LSTMConfig
-from .lstm import ProjectedLSTM
+from .lstm import LSTMState, ProjectedLSTM
 from .packing import Packing
 from .token_encoder import TokenEncoder
+
+LSTMStates = list[LSTMState]  # one a layer
 
 
 class LSTMStack(nn.Module):
@@ -32,14 +35,24 @@ class LSTMStack(nn.Module):
             for _ in range(config.n_layers)
         )
 
-    def forward(self, x: Tensor, batch_sizes: list[int]) -> list[Tensor]:
-        """x: (n_tokens, projection_dim), packed; result: each layer's output, of x's shape."""
+    def forward(
+        self, x: Tensor, batch_sizes: list[int], states: Optional[LSTMStates] = None
+    ) -> tuple[list[Tensor], LSTMStates]:
+        """Run all layers over a packed batch.
+
+        x: (n_tokens, projection_dim), packed.
+        batch_sizes: Sentences that are running at each time step.
+        states: Where each layer starts; zeros if None.
+        RETURNS: Each layer's output, of x's shape, and the states after the last tokens.
+        """
         outputs: list[Tensor] = []
+        final: LSTMStates = []
         for i, layer in enumerate(self.layers):
-            y, _ = layer(x, batch_sizes)
+            y, state = layer(x, batch_sizes, None if states is None else states[i])
             x = x + y if i > 0 and self.use_skip_connections else y
             outputs.append(x)
-        return outputs
+            final.append(state)
+        return outputs, final
 
 
 class BiLMNetwork(nn.Module):
@@ -55,23 +68,34 @@ class BiLMNetwork(nn.Module):
         self.forward_lstm = LSTMStack(config.lstm)
         self.backward_lstm = LSTMStack(config.lstm)
 
-    def forward(self, words: Tensor, word_ids: Tensor, lengths: Sequence[int]) -> Tensor:
-        """The layers of every token, each sentence from a zero state.
+    def forward(
+        self,
+        words: Tensor,
+        word_ids: Tensor,
+        lengths: Sequence[int],
+        states: Optional[tuple[LSTMStates, LSTMStates]] = None,
+    ) -> tuple[Tensor, tuple[LSTMStates, LSTMStates]]:
+        """The layers of every token.
 
         words: (n_words, projection_dim): the token encoder's output for the distinct words.
         word_ids: (n_tokens,) int64: each token's row of ``words``, sentence after sentence.
             Sentence boundaries are tokens here.
         lengths: Tokens of each sentence, at least 1.
-        RETURNS: (n_layers + 1, n_tokens, 2 * projection_dim), in the order of ``word_ids``.
-            Layer 0 is the token encoder's output, twice.
+        states: Where the layers of both directions start, sentences sorted by falling length;
+            zeros if None.
+        RETURNS: The layers, (n_layers + 1, n_tokens, 2 * projection_dim), in the order of
+            ``word_ids``; layer 0 is the token encoder's output, twice. And the states of both
+            directions after their last tokens.
         """
         packing = Packing.from_lengths(lengths, words.device)
-        halves = []
-        for stack, order in [
-            (self.forward_lstm, packing.forward),
-            (self.backward_lstm, packing.backward),
+        starts = (None, None) if states is None else states
+        halves, final = [], []
+        for stack, order, start in [
+            (self.forward_lstm, packing.forward, starts[0]),
+            (self.backward_lstm, packing.backward, starts[1]),
         ]:
             packed = words[word_ids[order]]
-            layers = torch.stack([packed, *stack(packed, packing.batch_sizes)])
-            halves.append(layers[:, order.argsort()])
-        return torch.cat(halves, dim=2)
+            outputs, end = stack(packed, packing.batch_sizes, start)
+            halves.append(torch.stack([packed, *outputs])[:, order.argsort()])
+            final.append(end)
+        return torch.cat(halves, dim=2), (final[0], final[1])

@@ -205,7 +205,13 @@ def test_training_mode_changes_nothing(make_network, sentences):
 def test_gradients(make_network, name):
     """Against finite differences, through batches of several lengths."""
     network = make_network(
-        cell_clip=0.9, proj_clip=0.8, activation="tanh", embedding_dim=2, dim=4, projection_dim=3
+        cell_clip=0.9,
+        proj_clip=0.8,
+        activation="tanh",
+        filters=((1, 2), (2, 2), (3, 2)),
+        embedding_dim=2,
+        dim=4,
+        projection_dim=3,
     ).double()
     engine = Engine(network, max_batch_tokens=9)
     sentences = [["a", "bank"], [], ["b"], ["of", "a", "river"]]

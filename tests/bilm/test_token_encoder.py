@@ -39,9 +39,7 @@ def test_highway_mixes_the_relu_of_the_transform_with_its_input():
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize("n_highway", [0, 1, 2])
-def test_equals_plain_loops_over_all_padding(
-    make_network, encode_by_hand, activation, n_highway
-):
+def test_equals_plain_loops_over_all_padding(make_network, encode_by_hand, activation, n_highway):
     network = make_network(activation=activation, n_highway=n_highway).double()
     expected = encode_by_hand(network.token_encoder, activation, padded(WORDS))
     np.testing.assert_allclose(run(network.token_encoder, padded(WORDS)), expected, atol=1e-12)

@@ -1,0 +1,175 @@
+import importlib.metadata
+import json
+import re
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from safetensors import safe_open
+from typer.testing import CliRunner
+
+from spacy_elmo import BiLM
+from spacy_elmo.cli import elmo_cli
+from spacy_elmo.formats.source import MODELS
+
+
+@pytest.fixture
+def run():
+    """Runs a command and gives its exit code and output, in which runs of white space are one
+    blank, because messages are wrapped."""
+
+    def call(*arguments):
+        result = CliRunner().invoke(elmo_cli, [str(argument) for argument in arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result.exit_code, " ".join(result.output.split())
+
+    return call
+
+
+@pytest.fixture
+def published(fixtures, tmp_path):
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for name in ("options.json", "weights.hdf5"):
+        shutil.copy(fixtures / "deep" / name, folder)
+    return folder
+
+
+def without_blanks(text):
+    """Wrapping may break a path anywhere."""
+    return re.sub(r"\s", "", str(text))
+
+
+def test_spacy_finds_the_commands():
+    (entry_point,) = importlib.metadata.entry_points(group="spacy_cli", name="elmo")
+    assert entry_point.load() is elmo_cli
+
+
+def test_help_lists_the_commands(run):
+    for arguments in ([], ["--help"]):
+        _, output = run(*arguments)
+        assert "info" in output
+        assert "convert" in output
+
+
+def test_info_of_the_bundled_model(run):
+    with safe_open(MODELS / "en_small" / "model.safetensors", framework="np") as file:
+        n_parameters = sum(
+            int(np.prod(file.get_slice(name).get_shape()))
+            for name in file.keys()  # noqa: SIM118
+        )
+    code, output = run("info", "en_small")
+    assert code == 0
+    assert "Layers 3 of width 256" in output
+    assert "embedded in 16, 50 a word" in output
+    assert "32 of width 1, 32 of width 2, 64 of width 3, 128 of width 4, 256 of width 5" in output
+    assert "Highway layers 1" in output
+    assert "2 a direction, 512 cells to 128" in output
+    assert "cell none, projection none" in output
+    assert f"Parameters {n_parameters:,}" in output
+
+
+def test_info_of_files(run, published):
+    for source in (published, published / "weights.hdf5"):
+        code, output = run("info", source)
+        assert code == 0
+        assert "Layers 5 of width 20" in output
+        assert "8 of width 1, 24 of width 3; tanh" in output
+        assert "4 a direction, 40 cells to 10" in output
+        assert "cell 3.0, projection 3.0" in output
+
+
+def test_info_of_an_unknown_source(run):
+    code, output = run("info", "nowhere")
+    assert code == 1
+    assert "Can't load 'nowhere'" in output
+    assert "en_small" in output
+
+
+def test_info_of_damaged_files(run, published):
+    weights = published / "weights.hdf5"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    code, output = run("info", published)
+    assert code == 1
+    assert without_blanks(weights) in without_blanks(output)
+    assert "not a readable HDF5 file" in output
+
+
+def test_convert_writes_a_native_directory(run, published, sentences, tmp_path):
+    code, output = run("convert", published, tmp_path / "native")
+    assert code == 0
+    assert without_blanks(f"Wrote {tmp_path / 'native'}") in without_blanks(output)
+    names = sorted(path.name for path in (tmp_path / "native").iterdir())
+    assert names == ["config.json", "model.safetensors"]
+    expected = BiLM.load(published).embed(sentences[:3])
+    for layers, other in zip(BiLM.load(tmp_path / "native").embed(sentences[:3]), expected):
+        np.testing.assert_array_equal(layers, other)
+
+
+def test_convert_there_and_back_is_exact(run, published, tmp_path):
+    run("convert", published, tmp_path / "native")
+    back = tmp_path / "back" / "w.hdf5"
+    code, _ = run("convert", tmp_path / "native", back, "--format", "hdf5")
+    assert code == 0
+    options = json.loads((back.parent / "options.json").read_text())
+    assert options == json.loads((published / "options.json").read_text())
+    with h5py.File(published / "weights.hdf5") as old, h5py.File(back) as new:
+        names = []
+        old.visit(names.append)
+        arrays = [name for name in names if isinstance(old[name], h5py.Dataset)]
+        assert len(arrays) == 35
+        for name in arrays:
+            assert np.array_equal(new[name][()], old[name][()]), name
+
+
+def test_convert_of_an_unknown_source_writes_nothing(run, tmp_path):
+    code, output = run("convert", "nowhere", tmp_path / "native")
+    assert code == 1
+    assert "Can't convert 'nowhere'" in output
+    assert "Wrote" not in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_convert_of_damaged_files_writes_nothing(run, published, tmp_path):
+    with h5py.File(published / "weights.hdf5", "a") as file:
+        file["char_embed"][3, 3] = np.nan
+    code, output = run("convert", published, tmp_path / "native")
+    assert code == 1
+    assert "array 'char_embed'" in output
+    assert not (tmp_path / "native").exists()
+
+
+@pytest.mark.parametrize("format", ["native", "hdf5"])
+def test_convert_to_a_place_that_cannot_be_written(run, published, tmp_path, format):
+    """A file stands where a directory has to be."""
+    (tmp_path / "file").write_text("mine")
+    code, output = run("convert", published, tmp_path / "file" / "bilm", "--format", format)
+    assert code == 1
+    assert "Can't convert" in output
+    assert "Wrote" not in output
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_convert_does_not_replace_a_directory_by_a_file(run, published, tmp_path):
+    (tmp_path / "folder").mkdir()
+    code, _ = run("convert", published, tmp_path / "folder", "--format", "hdf5")
+    assert code == 1
+    assert list((tmp_path / "folder").iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "published"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["info"],
+        ["convert", "en_small"],
+        ["convert", "en_small", "out", "--format", "pickle"],
+        ["explain", "en_small"],
+    ],
+)
+def test_wrong_usage(run, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _ = run(*arguments)
+    assert code == 2
+    assert list(tmp_path.iterdir()) == []
