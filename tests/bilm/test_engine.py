@@ -29,9 +29,10 @@ HARD_SENTENCES = [
 ]
 
 
-def embed(network, sentences, max_batch_tokens=4096):
+def embed(network, sentences, max_batch_tokens=4096, stateful=False):
     with torch.no_grad():
-        return [layers.numpy() for layers in Engine(network, max_batch_tokens)(sentences)]
+        layers = Engine(network, max_batch_tokens)(sentences, stateful)
+        return [sentence.numpy() for sentence in layers]
 
 
 def assert_close(got, expected, atol=1e-5):
@@ -68,6 +69,31 @@ def test_a_sentence_has_the_same_vectors_whatever_came_before_it(network, senten
         first = [engine([words])[0].numpy() for words in sentences]
         second = [engine([words])[0].numpy() for words in reversed(sentences)]
     assert_close(second[::-1], first)
+
+
+def test_statefully_the_first_sentence_starts_from_zeros(network, sentences):
+    first = embed(network, sentences[:1])
+    assert_close(embed(network, sentences[:3], stateful=True)[:1], first)
+    # Neither an earlier call nor an empty sentence is a sentence before it.
+    assert_close(embed(network, [[], *sentences[:1]], stateful=True)[1:], first)
+
+
+def test_statefully_a_sentence_depends_on_those_before_it(network):
+    one = embed(network, [["a", "bank"], [], ["of", "a", "river"], ["a", "bank"]], stateful=True)
+    other = embed(network, [["a", "bank"], ["river"], ["a", "bank"]], stateful=True)
+    assert [layers.shape[1] for layers in one] == [2, 0, 3, 2]
+    assert_close(one[:1], other[:1])
+    assert_close([one[3][:1]], [one[0][:1]])  # the token encoder's layer knows no sentences
+    for layers in (other[2], one[0]):
+        assert np.abs(one[3][1:] - layers[1:]).max(axis=(1, 2)).min() > 1e-3
+
+
+def test_statefully_sentences_are_one_text(network):
+    """In the forward direction: the same as one sentence with the boundaries inside."""
+    first, second = ["a", "bank"], ["of", "a", "river"]
+    stateful = embed(network, [first, second], stateful=True)
+    (joined,) = embed(network, [[*first, "</S>", "<S>", *second]])
+    assert_close([stateful[1][:, :, :5]], [joined[:, 4:, :5]])
 
 
 def test_words_have_context(network):

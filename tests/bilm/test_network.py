@@ -17,22 +17,25 @@ def batch():
     return words, torch.randint(7, (sum(LENGTHS),), generator=generator)
 
 
-def layers_by_hand(network, lstm_by_hand, x):
-    """Every layer of one sentence, from the vectors of its words."""
-    halves = []
+def layers_by_hand(network, lstm_by_hand, x, states=None):
+    """Every layer of one sentence, from the vectors of its words, and the hidden and cell in
+    which each LSTM ends, where the next sentence may start."""
+    halves, ends = [], []
+    starts = iter(states or [(None, None)] * 2 * network.config.lstm.n_layers)
     for stack, step in [(network.forward_lstm, 1), (network.backward_lstm, -1)]:
         layers = [x[::step]]
         for i, lstm in enumerate(stack.layers):
-            y, _, _ = lstm_by_hand(lstm, layers[-1])
+            y, hidden, cell = lstm_by_hand(lstm, layers[-1], *next(starts))
             skips = i > 0 and network.config.lstm.use_skip_connections
             layers.append(layers[-1] + y if skips else y)
+            ends.append((hidden, cell))
         halves.append(np.stack(layers)[:, ::step])
-    return np.concatenate(halves, axis=2)
+    return np.concatenate(halves, axis=2), ends
 
 
 def run(network, words, word_ids, lengths):
     with torch.no_grad():
-        return network(words, word_ids, lengths).numpy()
+        return network(words, word_ids, lengths)[0].numpy()
 
 
 @pytest.mark.parametrize("skip_connections", [True, False])
@@ -54,9 +57,28 @@ def test_equals_plain_loops(
     start = 0
     for length in LENGTHS:
         x = words[word_ids[start : start + length]].numpy()
-        expected = layers_by_hand(network, lstm_by_hand, x)
+        expected, _ = layers_by_hand(network, lstm_by_hand, x)
         np.testing.assert_allclose(layers[:, start : start + length], expected, atol=1e-12)
         start += length
+
+
+def test_sentences_may_start_where_others_ended(make_network, lstm_by_hand, batch):
+    """A second batch of as many sentences; states go from the longest to the longest."""
+    network = make_network(cell_clip=0.6, proj_clip=0.3, scale=2.0).double()
+    words, word_ids = batch
+    first, second = [word_ids[:5], word_ids[5:8]], [word_ids[8:11], word_ids[11:12]]
+    with torch.no_grad():
+        _, states = network(words, torch.cat(first), [5, 3])
+        layers, ends = network(words, torch.cat(second), [3, 1], states)
+    for i, got in enumerate(layers.split([3, 1], dim=1)):
+        _, after_first = layers_by_hand(network, lstm_by_hand, words[first[i]].numpy())
+        expected, after_second = layers_by_hand(
+            network, lstm_by_hand, words[second[i]].numpy(), after_first
+        )
+        np.testing.assert_allclose(got.numpy(), expected, atol=1e-12)
+        for end, (hidden, cell) in zip([*ends[0], *ends[1]], after_second):
+            np.testing.assert_allclose(end.hidden[i].numpy(), hidden, atol=1e-12)
+            np.testing.assert_allclose(end.cell[i].numpy(), cell, atol=1e-12)
 
 
 def test_without_clips_equals_pytorchs_lstms(make_network, batch):
@@ -108,7 +130,8 @@ def test_vectors_of_sentence_boundaries(fixtures, sentences, folder):
     lengths = [len(words) for words in bounded]
     char_ids = words_to_ids(tokens, config.max_characters_per_token, config.widest_filter)
     with torch.no_grad():
-        layers = network(network.token_encoder(char_ids), torch.arange(len(tokens)), lengths)
+        words = network.token_encoder(char_ids)
+        layers, _ = network(words, torch.arange(len(tokens)), lengths)
     with h5py.File(fixtures / folder / "expected.hdf5") as expected:
         for i, sentence in enumerate(layers.split(lengths, dim=1)):
             ends = sentence[:, [0, -1]].numpy()
