@@ -90,3 +90,27 @@ def examples(nlp, texts=("He sat on the bank .", "Money ! In the bank .")):
         Example(Doc(nlp.vocab, words=words), Doc(nlp.vocab, words=words))
         for words in (text.split() for text in texts)
     ]
+
+
+def textcat_pipeline(source, tok2vec):
+    """A pipeline with a text classifier on ``elmo``, trained for a few steps; and its examples."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": {"source": str(source)}})
+    model = {
+        "@architectures": "spacy.TextCatReduce.v1",
+        "exclusive_classes": True,
+        "use_reduce_first": False,
+        "use_reduce_last": False,
+        "use_reduce_max": True,
+        "use_reduce_mean": True,
+        "tok2vec": tok2vec,
+    }
+    nlp.add_pipe("textcat", config={"model": model})
+    train = [
+        Example.from_dict(nlp.make_doc(text), {"cats": {"A": i % 2, "B": 1 - i % 2}})
+        for i, text in enumerate(["He sat on the bank .", "Money !", "The bank lends money . Rich"])
+    ]
+    sgd = nlp.initialize(lambda: train)
+    for _ in range(5):
+        nlp.update(train, sgd=sgd)
+    return nlp, train

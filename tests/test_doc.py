@@ -40,8 +40,7 @@ def test_vectors_come_without_a_warning_and_know_their_context(doc):
         assert 0 < doc[4].similarity(doc[7]) < 0.999999
         assert doc[4].similarity(doc[4]) == pytest.approx(1)
         assert doc[0:4].similarity(doc) == pytest.approx(
-            float(np.dot(doc[0:4].vector, doc.vector))
-            / (doc[0:4].vector_norm * doc.vector_norm)
+            float(np.dot(doc[0:4].vector, doc.vector)) / (doc[0:4].vector_norm * doc.vector_norm)
         )
         assert_allclose(doc.vector, doc.tensor.mean(axis=0))
         assert_allclose(doc[4].vector, doc.tensor[4])

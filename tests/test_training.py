@@ -72,7 +72,12 @@ def slope_by_differences(nlp, names, direction, step=1e-3):
         [LISTENER],
         [STOCK_LISTENER],
         [nested(LISTENER), STOCK_LISTENER],
-        [STOCK_LISTENER, nested(STOCK_LISTENER), LISTENER, nested({**LISTENER, "layer_norm": True})],
+        [
+            STOCK_LISTENER,
+            nested(STOCK_LISTENER),
+            LISTENER,
+            nested({**LISTENER, "layer_norm": True}),
+        ],
     ],
 )
 @pytest.mark.parametrize("excluded", [False, True], ids=["all", "last excluded"])

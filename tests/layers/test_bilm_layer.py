@@ -17,7 +17,9 @@ def source(tmp_path):
 
 
 def layer(source, frozen=True, get_spans=None, max_batch_tokens=100):
-    return bilm_layer(source, frozen, "float32", max_batch_tokens, get_spans or configure_sentences())
+    return bilm_layer(
+        source, frozen, "float32", max_batch_tokens, get_spans or configure_sentences()
+    )
 
 
 def doc_of(*words):

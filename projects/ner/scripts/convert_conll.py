@@ -11,6 +11,8 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from wasabi import msg
 
+TAGS = ("O", "B-", "I-")
+
 
 def main(
     inputs: List[Path] = typer.Argument(..., exists=True, help="CoNLL files"),
@@ -36,7 +38,7 @@ def read_docs(vocab: Vocab, path: Path) -> Iterator[Doc]:
             words, tags = zip(*rows)
             yield Doc(vocab, words=words, ents=tags)
             rows = []
-TAGS = ("O", "B-", "I-")
+
 
 if __name__ == "__main__":
     typer.run(main)

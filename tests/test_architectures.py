@@ -1,0 +1,140 @@
+import subprocess
+import sys
+
+import pytest
+import spacy
+from helpers import (
+    LISTENER,
+    examples,
+    nested,
+    save_tiny_bilm,
+    textcat_pipeline,
+    tiny_pipeline,
+)
+from numpy.testing import assert_allclose
+from thinc.api import Config
+
+from spacy_elmo import BiLM
+from spacy_elmo.architectures import replace_listener_config
+
+TEXT = "He sat on the bank ."
+SPANS = {"@span_getters": "spacy-elmo.sentences.v1"}
+
+
+@pytest.fixture
+def source(tmp_path):
+    return save_tiny_bilm(tmp_path / "bilm")
+
+
+def test_a_pair_of_files_is_a_source(source, tmp_path):
+    BiLM.load(source).save(tmp_path / "published" / "weights.hdf5", format="hdf5")
+    pair = [str(tmp_path / "published" / name) for name in ("options.json", "weights.hdf5")]
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": {"source": pair}})
+    assert_allclose(nlp(TEXT).tensor, tiny_pipeline(source)(TEXT).tensor, atol=1e-6)
+
+
+def test_own_mix_can_be_fixed(source):
+    doc = tiny_pipeline(source, mix_weights=[0, 0, 1])(TEXT)
+    assert_allclose(doc.tensor, doc._.elmo.layers[2])
+
+
+def test_listeners_mix_can_be_fixed(source):
+    nlp = tiny_pipeline(source, [{**LISTENER, "mix_weights": [0.5, 0, 2]}])
+    sgd = nlp.initialize(lambda: examples(nlp))
+    nlp.update(examples(nlp), sgd=sgd)
+    doc = nlp(TEXT)
+    layers = doc._.elmo.layers
+    assert_allclose(doc.user_data["a"], 0.5 * layers[0] + 2 * layers[2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ({"precision": "float8"}, "precision"),
+        ({"max_batch_tokens": 0}, "max_batch_tokens"),
+        ({"frozen": "perhaps"}, "frozen"),
+        ({"sauce": "en_small"}, "sauce"),
+        ({"get_spans": {**SPANS, "max_length": 3}}, "no room"),
+    ],
+)
+def test_wrong_settings_are_named(setting, match):
+    with pytest.raises(ValueError, match=match):
+        spacy.blank("en").add_pipe("elmo", config={"model": setting})
+
+
+def test_a_stock_listeners_replacement_is_the_components_own_block():
+    bilm = {"@architectures": "spacy-elmo.BiLM.v1", "source": "x", "mix_weights": [1, 0, 0]}
+    stock = {"@architectures": "spacy.Tok2VecListener.v1", "width": 8}
+    assert replace_listener_config(bilm, nested(stock)) == bilm
+
+
+def test_a_listeners_replacement_has_its_mix_and_the_components_source():
+    bilm = {"@architectures": "spacy-elmo.BiLM.v1", "source": "x", "mix_weights": [1, 0, 0]}
+    listener = {**LISTENER, "mix_weights": None, "layer_norm": True, "upstream": "elmo"}
+    assert replace_listener_config(bilm, nested(nested(listener))) == {
+        "@architectures": "spacy-elmo.Tok2VecElmo.v1",
+        "source": "x",
+        "mix_weights": None,
+        "layer_norm": True,
+    }
+
+
+def test_sourcing_from_a_config_with_replaced_listeners(source, tmp_path):
+    nlp, _ = textcat_pipeline(source, nested({**LISTENER, "layer_norm": True}))
+    nlp.to_disk(tmp_path / "pipeline")
+    (tmp_path / "bilm").rename(tmp_path / "gone")
+    config = {
+        "nlp": {"lang": "en", "pipeline": ["textcat"]},
+        "components": {
+            "textcat": {
+                "source": str(tmp_path / "pipeline"),
+                "replace_listeners": ["model.tok2vec.*.elmo"],
+            }
+        },
+    }
+    sourced = spacy.util.load_model_from_config(Config(config), auto_fill=True)
+    assert sourced.pipe_names == ["textcat"]
+    assert sourced(TEXT).cats == nlp(TEXT).cats
+
+
+def test_architectures_resolve_before_the_package_is_imported(source):
+    """Entry points alone must make the span getters known; in a fresh process."""
+    config = {
+        "tok2vec": {
+            "@architectures": "spacy-elmo.Tok2VecElmo.v1",
+            "source": source,
+            "get_spans": SPANS,
+        }
+    }
+    code = f"""
+import sys
+from spacy.util import registry
+assert "spacy_elmo" not in sys.modules
+model = registry.resolve({config!r})["tok2vec"]
+from spacy.lang.en import English
+print(model.predict([English()("He sat.")])[0].shape)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(3, 8)"
+
+
+def test_another_package_may_make_the_span_getters_registry_too():
+    """spacy-transformers makes it when it is imported, before or after this package."""
+    code = """
+import catalogue, spacy
+from spacy.util import registry
+def make():
+    registry.span_getters = catalogue.create("spacy", "span_getters", entry_points=True)
+    registry.span_getters("other-spans.v1")(lambda: None)
+if {before}:
+    make()
+import spacy_elmo.component
+if not {before}:
+    make()
+assert "other-spans.v1" in registry.span_getters
+nlp = spacy.blank("en")
+nlp.add_pipe("elmo")
+"""
+    for before in (True, False):
+        subprocess.run([sys.executable, "-c", code.format(before=before)], check=True)
