@@ -269,6 +269,8 @@ class Elmo(Tok2Vec):
         examples = list(examples)
         validate_examples(examples, "Elmo.update")
         self._complete_batch()
+        if not self.listeners:
+            return losses
         set_dropout_rate(self.model, drop)
         self.load()
         docs = [example.predicted for example in examples]
