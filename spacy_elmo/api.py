@@ -83,8 +83,10 @@ class BiLM:
             ``options.json`` is written beside it).
         format: "native", or "hdf5": what AllenNLP and simple_elmo read.
         dtype: "float16" halves the size of a native directory.
-        RAISES ValueError: An unknown format, or half precision asked of one that has none.
+        RAISES ValueError: An unknown format or dtype, or one that the format doesn't have.
         """
+        if dtype not in ("float32", "float16"):
+            raise ValueError(f"Unknown dtype '{dtype}': use 'float32' or 'float16'.")
         if format == "native":
             write_native(self.network, Path(path), dtype)
         elif format != "hdf5":

@@ -23,7 +23,7 @@ def read_hdf5(options_path: Path, weights_path: Path) -> BiLMNetwork:
     config = read_config(options_path)
     try:
         arrays = _read_arrays(weights_path, config)
-    except OSError as error:  # h5py's for a missing file, a truncated one and one of another kind
+    except (OSError, RuntimeError) as error:  # h5py's for missing, truncated and damaged files
         raise ValueError(f"{weights_path}: not a readable HDF5 file: {error}") from error
     return build_network(config, arrays_to_parameters(arrays, config))
 

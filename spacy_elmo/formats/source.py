@@ -1,6 +1,7 @@
 """Finds out what a source of weights is and reads it."""
 
 from collections.abc import Sequence
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Union
 
@@ -36,9 +37,9 @@ def read_source(source: Source) -> BiLMNetwork:
     if str(source) in bundled_names():
         return read_native(MODELS / str(source))
     path = Path(source)
-    if path.is_file():
+    if isfile(path):  # unlike Path's method, false for what can't be a path
         return read_hdf5(_only(path.parent, "*options.json"), path)
-    if path.is_dir():
+    if isdir(path):
         if (path / WEIGHTS_NAME).exists() or (path / CONFIG_NAME).exists():
             return read_native(path)
         return read_hdf5(_only(path, "*options.json"), _only(path, "*.hdf5", "*.h5"))

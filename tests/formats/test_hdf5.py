@@ -143,7 +143,6 @@ def test_a_directory_in_place_of_weights(files, weights_path):
         read_hdf5(*files)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="h5py's error is not translated")
 def test_damaged_groups(files, weights_path):
     """A file of the right length whose lists of names are overwritten."""
     content = weights_path.read_bytes()

@@ -72,7 +72,6 @@ def test_a_name_that_is_no_path(source):
         read_source(source)
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="the error of Path.is_file is not caught")
 def test_a_name_longer_than_paths_may_be():
     with pytest.raises(ValueError, match="Can't find the biLM"):
         read_source("x" * 300)
