@@ -59,7 +59,7 @@ class BiLM:
             is the token encoder's, the last the top of the LSTM stack.
         RAISES TypeError: A sentence is a string instead of a sequence of words.
         """
-        for sentence in sentences:
+        for sentence in [sentences, *sentences]:
             if isinstance(sentence, str):
                 raise TypeError(
                     f"A sentence is a sequence of words, but got the string {sentence!r}. "

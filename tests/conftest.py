@@ -1,7 +1,10 @@
 """Fixtures that tests of all parts share."""
 
 import json
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny products only wait for each other's threads
 
 import numpy as np
 import pytest

@@ -137,7 +137,7 @@ def test_a_string_is_not_a_sentence(fixtures, text):
 
 
 def test_a_string_is_not_a_list_of_sentences(fixtures):
-    with pytest.raises(TypeError, match="sequence of words, but got the string 'H'"):
+    with pytest.raises(TypeError, match="sequence of words, but got the string 'He sat'"):
         load(fixtures, "deep").embed("He sat")
 
 

@@ -1,6 +1,6 @@
 """What shapes a biLM: the fields of the published ``options.json``."""
 
-from typing import Literal, Optional
+from typing import Annotated, Literal, Optional
 
 from pydantic import (
     BaseModel,
@@ -8,9 +8,10 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
     model_validator,
 )
+
+Size = Annotated[int, Field(gt=0, le=2**20)]  # beyond that, a mistake
 
 
 class _Section(BaseModel):
@@ -27,7 +28,7 @@ class EmbeddingConfig(_Section):
     dim: Width of one character's embedding.
     """
 
-    dim: PositiveInt
+    dim: Size
 
 
 class CharCNNConfig(_Section):
@@ -43,7 +44,7 @@ class CharCNNConfig(_Section):
     """
 
     activation: Literal["relu", "tanh"]
-    filters: tuple[tuple[PositiveInt, PositiveInt], ...] = Field(min_length=1)
+    filters: tuple[tuple[Size, Size], ...] = Field(min_length=1)
     n_highway: NonNegativeInt
     embedding: EmbeddingConfig
     n_characters: Literal[261, 262]
@@ -80,9 +81,9 @@ class LSTMConfig(_Section):
     use_skip_connections: Whether each layer after the first adds its input to its output.
     """
 
-    dim: PositiveInt
-    projection_dim: PositiveInt
-    n_layers: PositiveInt
+    dim: Size
+    projection_dim: Size
+    n_layers: Size
     cell_clip: Optional[PositiveFloat]
     proj_clip: Optional[PositiveFloat]
     use_skip_connections: bool

@@ -45,7 +45,7 @@ class Engine(nn.Module):
         states = None
         batches: Iterable[list[int]] = self._batches(sentences)
         if stateful:
-            batches = ([index] for index, words in enumerate(sentences) if words)
+            batches = ([index] for index, words in enumerate(sentences) if len(words))
         for batch in batches:
             layers, states = self._run([sentences[i] for i in batch], states if stateful else None)
             for index, array in zip(batch, layers):
@@ -61,7 +61,7 @@ class Engine(nn.Module):
             if batch and n_tokens + length > self.max_batch_tokens:
                 yield batch
                 batch, n_tokens = [], 0
-            if sentences[index]:
+            if len(sentences[index]):
                 batch.append(index)
                 n_tokens += length
         if batch:

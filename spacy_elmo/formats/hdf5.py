@@ -23,7 +23,7 @@ def read_hdf5(options_path: Path, weights_path: Path) -> BiLMNetwork:
     config = read_config(options_path)
     try:
         arrays = _read_arrays(weights_path, config)
-    except (OSError, RuntimeError) as error:  # h5py's for missing, truncated and damaged files
+    except (OSError, RuntimeError, KeyError) as error:  # h5py's for missing and damaged files
         raise ValueError(f"{weights_path}: not a readable HDF5 file: {error}") from error
     return build_network(config, arrays_to_parameters(arrays, config))
 
@@ -34,15 +34,24 @@ def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
     network: The biLM.
     weights_path: The HDF5 file. ``options.json`` is written beside it.
     RETURNS: The path of ``options.json``.
+    RAISES ValueError: A weight is not finite, or the options would replace another biLM's.
     """
     arrays = parameters_to_arrays(network.state_dict(), network.config)
+    for name, array in arrays.items():
+        check_finite("A biLM to be saved", name, array)
     # AllenNLP refuses 261; both numbers name the same rows.
     char_cnn = network.config.char_cnn.model_copy(update={"n_characters": 262})
     config = network.config.model_copy(update={"char_cnn": char_cnn})
     options_path = weights_path.with_name("options.json")
+    if options_path == weights_path:
+        raise ValueError(f"{weights_path} is the name of the options. Name the weights otherwise.")
+    if options_path.exists() and not weights_path.exists() and read_config(options_path) != config:
+        raise ValueError(
+            f"{options_path} belongs to another biLM. Choose another directory for the weights."
+        )
     with replacing(weights_path) as temporary, h5py.File(temporary, "w") as file:
         for name, array in arrays.items():
-            file.create_dataset(name, data=array)
+            file.create_dataset(name, data=array.astype("float32"))
     with replacing(options_path) as temporary:
         temporary.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return options_path

@@ -37,9 +37,11 @@ def read_source(source: Source) -> BiLMNetwork:
     if str(source) in bundled_names():
         return read_native(MODELS / str(source))
     path = Path(source)
+    if path.name == WEIGHTS_NAME:
+        return read_native(path.parent)
     if isfile(path):  # unlike Path's method, false for what can't be a path
         return read_hdf5(_only(path.parent, "*options.json"), path)
-    if isdir(path):
+    if str(source) and isdir(path):
         if (path / WEIGHTS_NAME).exists() or (path / CONFIG_NAME).exists():
             return read_native(path)
         return read_hdf5(_only(path, "*options.json"), _only(path, "*.hdf5", "*.h5"))

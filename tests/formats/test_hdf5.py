@@ -152,6 +152,16 @@ def test_damaged_groups(files, weights_path):
         read_hdf5(*files)
 
 
+def test_damaged_types(files, weights_path):
+    """A file of the right length whose descriptions of float32 are overwritten."""
+    content = weights_path.read_bytes()
+    start = b"\x11\x20\x1f\x00\x04\x00\x00\x00\x00\x00\x20\x00"  # class, size, offset, precision
+    assert content.count(start + b"\x17") > 2
+    weights_path.write_bytes(content.replace(start + b"\x17", start + b"\xff"))
+    with refused(files, "not a readable HDF5 file"):
+        read_hdf5(*files)
+
+
 @pytest.mark.parametrize(
     "array",
     [
@@ -269,6 +279,16 @@ def test_an_interrupted_write_leaves_the_old_files(written, make_network, monkey
         write_hdf5(make_network(seed=2), written / "w.hdf5")
     assert n_calls == 5
     assert contents(written) == before
+
+
+def test_options_of_another_model_are_not_replaced(written, make_network):
+    before = contents(written)
+    with pytest.raises(ValueError, match=r"options\.json belongs to another biLM"):
+        write_hdf5(make_network(seed=2, n_layers=1), written / "other.hdf5")
+    with pytest.raises(ValueError, match="name of the options"):
+        write_hdf5(make_network(), written / "options.json")
+    assert contents(written) == before
+    write_hdf5(make_network(seed=2), written / "alike.hdf5")
 
 
 def test_a_written_model_replaces_an_older_one(written, make_network):

@@ -27,10 +27,10 @@ def main(
 def read_docs(nlp: Language, path: Path) -> List[Doc]:
     """Read a file; empty lines are skipped. Errors name the file and the line."""
     docs = []
-    for number, line in enumerate(path.read_text(encoding="utf8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             if line.strip():
-                docs.append(parse(nlp, line.strip()))
+                docs.append(parse(nlp, line.decode("utf8").strip()))
         except ValueError as error:
             msg.fail(f"{path}, line {number}", error, exits=1)
     return docs

@@ -1,6 +1,7 @@
 """Convert CoNLL columns, `word<tab>B-person`, into spaCy's binary format. `spacy convert` isn't
 up to WNUT17, where sentences end at lines that hold a tab."""
 
+import re
 from pathlib import Path
 from typing import Iterator, List, Tuple
 
@@ -11,7 +12,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from wasabi import msg
 
-TAGS = ("O", "B-", "I-")
+ROW = re.compile(r"(\S+)\t(O|[BI]-\S+)")
 
 
 def main(
@@ -26,14 +27,14 @@ def main(
 
 def read_docs(vocab: Vocab, path: Path) -> Iterator[Doc]:
     """Read a file's sentences. Errors name the file and the line."""
-    rows: List[Tuple[str, str]] = []
+    rows: List[Tuple[str, ...]] = []
     lines = path.read_text(encoding="utf8").split("\n")
     for number, line in enumerate([*lines, ""], start=1):
         if line.strip():
-            columns = line.split("\t")
-            if len(columns) != 2 or not columns[0].strip() or columns[1][:2] not in TAGS:
-                msg.fail(f"{path}, line {number}", f"Not a word and a tag: {line!r}", exits=1)
-            rows.append((columns[0], columns[1].strip()))
+            match = ROW.fullmatch(line)
+            if match is None:
+                msg.fail(f"{path}, line {number}", f"Not a word, a tab and a tag: {line}", exits=1)
+            rows.append(match.groups())
         elif rows:
             words, tags = zip(*rows)
             yield Doc(vocab, words=words, ents=tags)

@@ -10,21 +10,19 @@ from wasabi import msg
 def main(
     config_path: Path = typer.Argument(..., exists=True, help="Config with 'elmo' and 'ner'"),
     output: Path = typer.Argument(..., help="Config without 'elmo'"),
-    width: int = typer.Option(96, help="Width of spaCy's tok2vec"),
 ) -> None:
-    """Drop the component 'elmo', and give 'ner' spaCy's tok2vec with its usual settings."""
+    """Drop the component 'elmo', and give 'ner' spaCy's tok2vec, as wide and deep as before."""
     config = load_config(config_path)
     config["nlp"]["pipeline"].remove("elmo")
     del config["components"]["elmo"]
-    config["components"]["ner"]["model"]["tok2vec"] = {
+    model = config["components"]["ner"]["model"]
+    encode = model["tok2vec"]["encode"]
+    model["tok2vec"] = {
         "@architectures": "spacy.HashEmbedCNN.v2",
         "pretrained_vectors": None,
-        "width": width,
-        "depth": 4,
         "embed_size": 2000,
-        "window_size": 1,
-        "maxout_pieces": 3,
         "subword_features": True,
+        **{key: encode[key] for key in ("width", "depth", "window_size", "maxout_pieces")},
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     config.to_disk(output)
