@@ -1,6 +1,6 @@
 """The registered architectures: what a config can name."""
 
-from typing import Any, Dict, List, Literal, Optional, Union
+from typing import Any, Dict, Iterator, List, Literal, Optional, Union
 
 from spacy.tokens import Doc
 from thinc.api import Model, chain
@@ -14,6 +14,7 @@ SourceConfig = Union[str, List[str]]
 
 _LISTENER = "spacy-elmo.ElmoListener.v1"
 _TOK2VEC = "spacy-elmo.Tok2VecElmo.v1"
+_STOCK_LISTENERS = ("spacy.Tok2VecListener.v1", "spacy-legacy.Tok2VecListener.v1")
 _MIX_ARGUMENTS = ("mix_weights", "layer_norm", "dropout")
 
 
@@ -32,7 +33,7 @@ def build_bilm_v1(
         needed, and never when a trained pipeline is loaded.
     get_spans (Callable[[List[Doc]], List[List[Span]]]): Cuts Docs into what the biLM reads.
     frozen (bool): Keep the biLM as it is and let only the mixes learn; false fine-tunes it.
-    precision (str): What is computed with.
+    precision (str): What is computed with: "float32".
     mix_weights (Optional[List[float]]): The own mix's factor of each layer, not learned. By
         default it starts as their mean, and learns if a stock Tok2VecListener is trained with it.
     max_batch_tokens (int): Most tokens that are computed together; bounds the memory.
@@ -82,7 +83,7 @@ def build_tok2vec_elmo_v1(
     if max_batch_tokens < 1:
         raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
     model: Tok2Vec = chain(
-        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans),
+        bilm_layer(source, frozen, max_batch_tokens, get_spans),
         scalar_mix(mix_weights, layer_norm, dropout),
     )
     model.attrs["replace_listener"] = replace_listener
@@ -111,19 +112,30 @@ def replace_listener_config(bilm: Dict[str, Any], tok2vec: Dict[str, Any]) -> Di
     tok2vec: The block of the downstream component's ``tok2vec``, which is the listener or holds
         it somewhere inside.
     RETURNS: The block of the replacement.
+    RAISES ValueError: There are several listeners with different mixes.
     """
-    listener = _find_listener(tok2vec)
-    if listener is None:
+    found = [_mix_arguments(listener) for listener in _find_listeners(tok2vec)]
+    if any(arguments != found[0] for arguments in found):
+        raise ValueError(
+            "Can't replace listeners of one component that mix the layers differently: spaCy "
+            "doesn't say which of them is meant. Give each its own spacy-elmo.Tok2VecElmo.v1."
+        )
+    if not found or found[0] is None:
         return bilm
-    mix: Dict[str, Any] = {key: listener[key] for key in _MIX_ARGUMENTS if key in listener}
-    return {**bilm, **mix, "@architectures": _TOK2VEC}
+    return {**bilm, **found[0], "@architectures": _TOK2VEC}
 
 
-def _find_listener(block: Any) -> Optional[Dict[str, Any]]:
-    """The first block of one of our listeners, depth first."""
-    if not isinstance(block, dict):
+def _mix_arguments(listener: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """What a listener's block says of its mix; None for a stock listener, which has none."""
+    if listener["@architectures"] != _LISTENER:
         return None
-    if block.get("@architectures") == _LISTENER:
-        return block
-    found = (_find_listener(value) for value in block.values())
-    return next((listener for listener in found if listener is not None), None)
+    return {key: listener[key] for key in _MIX_ARGUMENTS if key in listener}
+
+
+def _find_listeners(block: Any) -> Iterator[Dict[str, Any]]:
+    """The blocks of listeners of either kind, at any depth."""
+    if isinstance(block, dict):
+        if block.get("@architectures") in (_LISTENER, *_STOCK_LISTENERS):
+            yield block
+        for value in block.values():
+            yield from _find_listeners(value)

@@ -1,17 +1,30 @@
 """The pipeline component ``elmo``."""
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, cast
+from pathlib import Path
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Literal,
+    Optional,
+    Tuple,
+    Union,
+    cast,
+)
 
 from spacy.language import Language
 from spacy.pipeline.tok2vec import Tok2Vec, Tok2VecListener
 from spacy.tokens import Doc
-from spacy.training import Example, validate_examples
+from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.util import minibatch
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.api import Config, Model, Optimizer
 from thinc.types import Floats2d, Floats3d
 
-from .doc import EXTENSION, install_extensions, set_hooks, store_vectors
+from .doc import EXTENSION, set_hooks, store_vectors
 from .layers import BiLMShim, ElmoListener, SharedBatch
 from .layers.shared_batch import Listener
 
@@ -85,12 +98,16 @@ class Elmo(Tok2Vec):
         store_layers: StoreLayers = "float32",
         overwrite_vectors: bool = False,
     ) -> None:
+        if not any(isinstance(shim, BiLMShim) for node in model.layers[:1] for shim in node.shims):
+            raise ValueError(
+                f"The model of '{name}' isn't a biLM. Use the architecture spacy-elmo.BiLM.v1 in "
+                f"[components.{name}.model]."
+            )
         super().__init__(vocab, model, name)
         self.store_layers = store_layers
         self.overwrite_vectors = overwrite_vectors
         self._batch: Optional[SharedBatch] = None
         self._waiting_sgd: Optional[Optimizer] = None
-        install_extensions()
 
     # The model's parts are found by position: a copied model keeps nothing else.
 
@@ -111,6 +128,7 @@ class Elmo(Tok2Vec):
 
         RETURNS: For each Doc (n_layers + 1, n_tokens, width).
         """
+        self._make_waiting_step()
         self.load()
         return self.bilm.predict(list(docs))
 
@@ -164,13 +182,12 @@ class Elmo(Tok2Vec):
         RAISES ValueError: A listener doesn't say which of two components it means, needs layers
             that aren't stored, or expects another width.
         """
+        if isinstance(getattr(component, "model", None), Model):
+            for node in component.model.walk():  # type: ignore[attr-defined]
+                if isinstance(node, (ElmoListener, Tok2VecListener)) and self._is_upstream_of(node):
+                    self.add_listener(node, component.name)  # type: ignore[attr-defined]
         if isinstance(component, Tok2Vec):
             self._later_upstreams.append(component)
-        if not isinstance(getattr(component, "model", None), Model):
-            return
-        for node in component.model.walk():  # type: ignore[attr-defined]
-            if isinstance(node, (ElmoListener, Tok2VecListener)) and self._is_upstream_of(node):
-                self.add_listener(node, component.name)  # type: ignore[attr-defined]
 
     def add_listener(self, listener: Listener, component_name: str) -> None:
         """Link a listener; usually called by ``find_listeners``."""
@@ -182,26 +199,49 @@ class Elmo(Tok2Vec):
                     f'store them. Set store_layers = "float32" in [components.{self.name}].'
                 )
             listener.link(self.name, self.load)
-        if cast(BiLMShim, self.bilm.shims[0]).is_loaded:
+        if self.bilm.has_dim("nO"):
+            self._check_listener(listener, component_name)
+        elif cast(BiLMShim, self.bilm.shims[0]).is_loaded:
             self.load()
-            self._check_width(listener, component_name)
 
-    def load(self) -> int:
+    def remove_listener(self, listener: Listener, component_name: str) -> bool:
+        """Unlink a listener; usually called by ``Language.replace_listeners``, which is iterating
+        over the component's list of listeners at that time. So that is not changed in place."""
+        listeners = self.listener_map.get(component_name, [])
+        others = [other for other in listeners if other is not listener]
+        if others:
+            self.listener_map[component_name] = others
+        else:
+            self.listener_map.pop(component_name, None)
+        return len(others) < len(listeners)
+
+    def load(self) -> Tuple[int, int]:
         """Read the weights, if they haven't been yet, and check what listeners expect.
 
-        RETURNS: The width of the layers.
-        RAISES ValueError: The source can't be read, or a listener expects another width.
+        RETURNS: The number of layers (n_layers + 1) and their width.
+        RAISES ValueError: The source can't be read, or a listener expects something else.
         """
+        config = cast(BiLMShim, self.bilm.shims[0]).engine.network.config
         if not self.bilm.has_dim("nO"):
             self.bilm.initialize()
+            self.mix.initialize(X=[self.model.ops.alloc3f(config.n_layers, 0, config.width)])
             for component_name, listeners in self.listener_map.items():
                 for listener in listeners:
-                    self._check_width(listener, component_name)
-        return self.bilm.get_dim("nO")
+                    self._check_listener(listener, component_name)
+        return config.n_layers, config.width
 
     def _is_upstream_of(self, listener: Listener) -> bool:
-        if listener.upstream_name != "*":
-            return listener.upstream_name == self.name
+        if listener.upstream_name not in ("*", self.name):
+            return False
+        if listener.upstream_name == self.name:
+            if self._later_upstreams and not isinstance(listener, ElmoListener):
+                other = self._later_upstreams[-1].name
+                raise ValueError(
+                    f"A Tok2VecListener with upstream '{self.name}' would read the vectors of "
+                    f"'{other}', which writes doc.tensor after it. Use spacy-elmo.ElmoListener.v1, "
+                    f"or put '{self.name}' behind '{other}'."
+                )
+            return True
         rivals = [other.name for other in self._later_upstreams if isinstance(other, Elmo)]
         if rivals:
             raise ValueError(
@@ -211,10 +251,16 @@ class Elmo(Tok2Vec):
         # A stock tok2vec between this component and a stock listener is what that listener means.
         return isinstance(listener, ElmoListener) or not self._later_upstreams
 
-    def _check_width(self, listener: Listener, component_name: str) -> None:
-        width = self.bilm.get_dim("nO")
+    def _check_listener(self, listener: Listener, component_name: str) -> None:
+        n_layers, width = self.load()
         if isinstance(listener, ElmoListener):
             listener.infer_width()
+            weights = listener.layers[0].attrs["settings"].weights
+            if weights is not None and len(weights) != n_layers:
+                raise ValueError(
+                    f"The ElmoListener of '{component_name}' has {len(weights)} mix_weights, but "
+                    f"'{self.name}' has {n_layers} layers."
+                )
         elif listener.get_dim("nO") != width:
             raise ValueError(
                 f"The Tok2VecListener of '{component_name}' expects vectors of width "
@@ -236,8 +282,9 @@ class Elmo(Tok2Vec):
         nlp: The pipeline.
         RAISES ValueError: A listener listens to another component too.
         """
+        validate_get_examples(get_examples, "Elmo.initialize")
+        self._batch = self._waiting_sgd = None
         self.load()
-        super().initialize(get_examples, nlp=nlp)
         for name, other in nlp.pipeline if nlp is not None else ():
             shared = [node for node in getattr(other, "listeners", ()) if node in self.listeners]
             if other is not self and shared:
@@ -259,8 +306,8 @@ class Elmo(Tok2Vec):
         or at the next ``update``.
 
         examples: The batch; only the predicted Docs are used.
-        drop: Dropout rate.
-        sgd: If given, the optimizer is run as soon as the gradients are there.
+        drop: Not used: the biLM has no dropout, and a mix has its own.
+        sgd: If given, ``finish_update`` is called with it.
         losses: Gets the sum of squares of the gradients under the component's name.
         RETURNS: The losses.
         """
@@ -271,7 +318,6 @@ class Elmo(Tok2Vec):
         self._complete_batch()
         if not self.listeners:
             return losses
-        set_dropout_rate(self.model, drop)
         self.load()
         docs = [example.predicted for example in examples]
         self._batch = SharedBatch(self.bilm, self.mix, docs, losses, self.name)
@@ -282,7 +328,7 @@ class Elmo(Tok2Vec):
 
     def finish_update(self, sgd: Optimizer) -> None:
         """Run the optimizer, or let it wait for the listeners' gradients: ``Language.update``
-        calls this before it updates them.
+        calls this before it updates them. Then the step is made when the biLM is needed next.
 
         sgd: The optimizer.
         """
@@ -293,10 +339,26 @@ class Elmo(Tok2Vec):
             self._complete_batch()
             self.model.finish_update(sgd)
 
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Serialize the component, as every spaCy component does."""
+        self._make_waiting_step()
+        return super().to_bytes(exclude=exclude)
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Serialize the component to a directory, as every spaCy component does."""
+        self._make_waiting_step()
+        super().to_disk(path, exclude=exclude)
+
+    def _make_waiting_step(self) -> None:
+        if self._waiting_sgd is not None and self._batch is not None and self._batch.has_gradient:
+            self._complete_batch()
+
     def _complete_batch(self) -> None:
         if self._batch is not None:
             self._batch.backprop()
         self._batch = None
+        for listener in self.listeners:
+            listener.receive(None, None, None)  # type: ignore[arg-type]
         if self._waiting_sgd is not None:
             self.model.finish_update(self._waiting_sgd)
         self._waiting_sgd = None

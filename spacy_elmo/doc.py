@@ -1,12 +1,12 @@
 """What the component stores on a ``Doc``, and how it is read back: ``._.elmo``, and spaCy's
 ``.vector`` and ``.similarity``.
 
-The arrays lie in ``doc.user_data`` under ``("spacy_elmo", component name)``, so they survive
+The arrays lie in ``doc.user_data["spacy_elmo"]`` under the component's name, so they survive
 ``Doc.to_bytes``, pickling and ``DocBin(store_user_data=True)``.
 """
 
 import warnings
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, Optional, Union
 
 import numpy as np
 from spacy.errors import Warnings
@@ -51,8 +51,9 @@ def store_vectors(doc: Doc, name: str, mix: Floats2d, layers: Optional[Floats3d]
     mix: (n_tokens, width).
     layers: (n_layers + 1, n_tokens, width), or None to store none.
     """
-    user_data: Dict[Any, Any] = doc.user_data
-    user_data[_KEY, name] = {"mix": mix, "layers": layers, "offsets": _offsets(doc)}
+    by_name = {**doc.user_data.get(_KEY, {})}  # a new one: Doc.copy shares the old
+    by_name[name] = {"mix": mix, "layers": layers, "offsets": _offsets(doc)}
+    doc.user_data[_KEY] = by_name
 
 
 def read_vectors(doc: Doc, name: Optional[str] = None) -> ElmoVectors:
@@ -71,7 +72,7 @@ def read_vectors(doc: Doc, name: Optional[str] = None) -> ElmoVectors:
 
 def has_vectors(doc: Doc, name: Optional[str] = None) -> bool:
     """Whether ``read_vectors`` would find vectors, be they outdated or not."""
-    return bool(_names(doc) if name is None else (_KEY, name) in doc.user_data)
+    return _name(doc, name) in doc.user_data.get(_KEY, {})
 
 
 def set_hooks(doc: Doc) -> Doc:
@@ -82,9 +83,9 @@ def set_hooks(doc: Doc) -> Doc:
     RETURNS: The same Doc.
     """
     for hooks in (doc.user_hooks, doc.user_token_hooks, doc.user_span_hooks):
-        hooks.update(vector=get_vector, has_vector=get_has_vector, similarity=get_similarity)
+        hooks.update(vector=hook_vector, has_vector=hook_has_vector, similarity=hook_similarity)
     # Not on spans: spaCy calls the hook "vector" where it means this one.
-    doc.user_hooks["vector_norm"] = doc.user_token_hooks["vector_norm"] = get_vector_norm
+    doc.user_hooks["vector_norm"] = doc.user_token_hooks["vector_norm"] = hook_vector_norm
     return doc
 
 
@@ -98,36 +99,54 @@ def get_vector(target: Union[Doc, Span, Token]) -> Floats1d:
     RAISES ValueError: There are no vectors, or the Doc was retokenized since.
     """
     if isinstance(target, Token):
-        stored, start, end = _stored(target.doc), target.i, target.i + 1
-        first = target.idx, target.idx + len(target)
+        stored = _stored(target.doc)
+        offsets = stored["offsets"]
         # One token is checked alone: reading a long Doc token by token stays linear.
-        if end > len(stored["offsets"]) or tuple(stored["offsets"][start]) != first:
+        if len(offsets) != len(target.doc) or tuple(offsets[target.i]) != (
+            target.idx,
+            target.idx + len(target),
+        ):
             raise ValueError(_RETOKENIZED.format(name=stored["name"]))
-        return stored["mix"][start]
+        return stored["mix"][target.i]
     doc = target if isinstance(target, Doc) else target.doc
     mix: Any = read_vectors(doc).mix
     if isinstance(target, Span):
         mix = mix[target.start : target.end]
-    return mix.mean(axis=0) if len(mix) else mix.sum(axis=0)
+    return _mean(mix)
 
 
-def get_has_vector(target: Union[Doc, Span, Token]) -> bool:
+def _mean(vectors: Any) -> Floats1d:
+    return vectors.mean(axis=0) if len(vectors) else vectors.sum(axis=0)
+
+
+def hook_vector(target: Union[Doc, Span, Token]) -> Floats1d:
+    """``get_vector``; where it is not clear whose vectors that would be (in the Doc that
+    ``span.as_doc()`` makes, or after several components), by ``doc.tensor``, as in spaCy."""
+    doc = target if isinstance(target, Doc) else target.doc
+    if has_vectors(doc) or len(doc.tensor) != len(doc):
+        return get_vector(target)
+    if isinstance(target, Token):
+        return doc.tensor[target.i]
+    return _mean(doc.tensor if isinstance(target, Doc) else target.tensor)
+
+
+def hook_has_vector(target: Union[Doc, Span, Token]) -> bool:
     """Whether the vector is other than zeros, as whitespace has them."""
-    return bool(get_vector(target).any())
+    return bool(hook_vector(target).any())
 
 
-def get_vector_norm(target: Union[Doc, Token]) -> float:
+def hook_vector_norm(target: Union[Doc, Token]) -> float:
     """The vector's L2 norm."""
-    vector: Any = get_vector(target)
+    vector: Any = hook_vector(target)
     return float((vector * vector).sum() ** 0.5)
 
 
-def get_similarity(target: Union[Doc, Span, Token], other: Union[Doc, Span, Token]) -> float:
+def hook_similarity(target: Union[Doc, Span, Token], other: Union[Doc, Span, Token]) -> float:
     """Cosine of two vectors; 0 with spaCy's warning W008 if one of them is zero.
 
     RAISES ValueError: The other object has no vector of the same width.
     """
-    vector: Any = get_vector(target)
+    vector: Any = hook_vector(target)
     other_vector: Any = other.vector
     if vector.shape != other_vector.shape:
         raise ValueError(
@@ -143,11 +162,11 @@ def get_similarity(target: Union[Doc, Span, Token], other: Union[Doc, Span, Toke
 
 
 def install_extensions() -> None:
-    """Register ``Doc._.elmo``, ``Span._.elmo`` and ``Token._.elmo``."""
-    if not Doc.has_extension(EXTENSION):
-        Doc.set_extension(EXTENSION, getter=read_vectors)
-        Span.set_extension(EXTENSION, getter=get_vector)
-        Token.set_extension(EXTENSION, getter=get_vector)
+    """Register ``Doc._.elmo``, ``Span._.elmo`` and ``Token._.elmo``, where the name is free."""
+    getters: Dict[Any, Any] = {Doc: read_vectors, Span: get_vector, Token: get_vector}
+    for target, getter in getters.items():
+        if not target.has_extension(EXTENSION):
+            target.set_extension(EXTENSION, getter=getter)
 
 
 _RETOKENIZED = (
@@ -156,25 +175,26 @@ _RETOKENIZED = (
 )
 
 
-def _names(doc: Doc) -> List[str]:
-    return [key[1] for key in doc.user_data if isinstance(key, tuple) and key[0] == _KEY]
+def _name(doc: Doc, name: Optional[str]) -> str:
+    """The component that is meant: by default the only one, or the one named like the extension."""
+    names = list(doc.user_data.get(_KEY, {}))
+    return name or (names[0] if len(names) == 1 else EXTENSION)
 
 
 def _stored(doc: Doc, name: Optional[str] = None) -> Dict[str, Any]:
-    names = _names(doc)
-    if name is None:
-        name = names[0] if len(names) == 1 else EXTENSION
-    if name in names:
-        user_data: Dict[Any, Any] = doc.user_data
-        return {"name": name, **user_data[_KEY, name]}
-    if names:
+    name = _name(doc, name)
+    by_name = doc.user_data.get(_KEY, {})
+    if name in by_name:
+        return {"name": name, **by_name[name]}
+    if by_name:
         raise ValueError(
-            f"The Doc has no vectors by '{name}', but by {', '.join(map(repr, names))}. "
+            f"The Doc has no vectors by '{name}', but by {', '.join(map(repr, by_name))}. "
             "Use spacy_elmo.read_vectors(doc, name)."
         )
     raise ValueError(
         "The Doc has no vectors by ELMo. Process it with a pipeline that has an 'elmo' component; "
-        "a Doc from a DocBin keeps them with DocBin(store_user_data=True)."
+        "a Doc from a DocBin keeps them with DocBin(store_user_data=True), one from span.as_doc() "
+        "with copy_user_data=True if the span is the whole Doc."
     )
 
 

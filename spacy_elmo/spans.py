@@ -33,6 +33,24 @@ class Sentence(NamedTuple):
     tokens: np.ndarray
 
 
+def get_sentences(docs: List[Doc], get_spans: SpanGetter) -> List[List[Sentence]]:
+    """The sentences of each Doc.
+
+    docs: The Docs.
+    get_spans: Cuts them.
+    RAISES ValueError: The span getter's answer doesn't fit the Docs.
+    """
+    by_doc = get_spans(docs)
+    if len(by_doc) != len(docs) or any(
+        span.doc is not doc for doc, spans in zip(docs, by_doc) for span in spans
+    ):
+        raise ValueError(
+            f"The span getter {get_spans} must give a list of spans for each Doc, in the order of "
+            f"the Docs. It gave {len(by_doc)} lists for {len(docs)} Docs."
+        )
+    return [cut_sentences(spans) for spans in by_doc]
+
+
 def cut_sentences(spans: List[Span]) -> List[Sentence]:
     """The sentences of one Doc. Every token is kept at most once; whitespace and tokens outside
     of the spans never.
@@ -70,7 +88,8 @@ def configure_sentences(
     """One sentence after the other.
 
     use_doc_sents (bool): Take the Doc's own sentences. During training they are there only if
-        the component that sets them is among the annotating_components. By default, sentences
+        the component that sets them is among the annotating_components, and not while a
+        Tok2VecElmo is initialized. By default, sentences
         are always found by spaCy's rule (Sentencizer), so that training and use agree.
     max_length (int): Longer sentences are cut into windows of this many tokens.
     context (int): Tokens that a window shows at least on both sides of those it is used for.
@@ -129,6 +148,11 @@ def _rule_sents(docs: List[Doc], sentencizer: Sentencizer) -> List[List[Span]]:
 
 
 def _doc_sents(docs: List[Doc]) -> List[List[Span]]:
+    if not all(doc.has_annotation("SENT_START") for doc in docs):
+        raise ValueError(
+            "use_doc_sents = true, but a Doc has no sentence boundaries. Put the component that "
+            "sets them before 'elmo', and in training among the annotating_components."
+        )
     return [list(doc.sents) if len(doc) else [] for doc in docs]
 
 

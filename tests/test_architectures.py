@@ -80,6 +80,13 @@ def test_a_listeners_replacement_has_its_mix_and_the_components_source():
     }
 
 
+def test_listeners_with_different_mixes_cannot_be_told_apart():
+    for other in ({**LISTENER, "layer_norm": True}, {"@architectures": "spacy.Tok2VecListener.v1"}):
+        two = {"@layers": "concatenate.v1", "*": {"a": LISTENER, "b": other}}
+        with pytest.raises(ValueError, match="different"):
+            replace_listener_config({"@architectures": "spacy-elmo.BiLM.v1"}, two)
+
+
 def test_sourcing_from_a_config_with_replaced_listeners(source, tmp_path):
     nlp, _ = textcat_pipeline(source, nested({**LISTENER, "layer_norm": True}))
     nlp.to_disk(tmp_path / "pipeline")

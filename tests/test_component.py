@@ -213,6 +213,35 @@ def test_beside_a_stock_tok2vec_each_listener_gets_what_it_means(source):
     assert losses["elmo"] > 0 and losses["tok2vec"] > 0
 
 
+def test_a_stock_listener_cannot_name_a_component_that_is_not_the_last_writer(source):
+    nlp = tiny_pipeline(source)
+    nlp.add_pipe("tok2vec", config={"model": {"width": WIDTH, "embed_size": 50}})
+    listener = {**STOCK_LISTENER, "upstream": "elmo"}
+    with pytest.raises(ValueError, match=r"'elmo' would read the vectors of 'tok2vec'"):
+        nlp.add_pipe("half_squares", config={"tok2vec": listener})
+
+
+def test_a_tok2vec_component_can_listen(source):
+    nlp = tiny_pipeline(source)
+    nlp.add_pipe("tok2vec", config={"model": STOCK_LISTENER})
+    assert listeners_of(nlp, "elmo") == ["tok2vec"]
+
+
+def test_fixed_weights_of_another_number_of_layers_are_an_error(source):
+    nlp = tiny_pipeline(source, [{**LISTENER, "mix_weights": [1, 0]}])
+    with pytest.raises(ValueError, match=r"'a' has 2 mix_weights, but 'elmo' has 3 layers"):
+        nlp.initialize(lambda: examples(nlp))
+
+
+def test_a_model_that_is_no_bilm_is_an_error():
+    model = {"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None}
+    sizes = {"width": 8, "depth": 1, "embed_size": 10, "window_size": 1, "maxout_pieces": 2}
+    with pytest.raises(ValueError, match=r"'elmo' isn't a biLM.*spacy-elmo\.BiLM\.v1"):
+        spacy.blank("en").add_pipe(
+            "elmo", config={"model": {**model, **sizes, "subword_features": False}}
+        )
+
+
 def test_a_stock_listener_that_two_components_would_feed_is_an_error(source):
     nlp = spacy.blank("en")
     nlp.add_pipe("tok2vec", config={"model": {"width": WIDTH, "embed_size": 50}})
@@ -292,6 +321,18 @@ def test_replaced_listeners_give_identical_scores_also_from_disk(source, tmp_pat
     assert spacy.load(tmp_path / "pipeline")(TEXTS[2]).cats == before
     nlp.update(train)
     assert nlp(TEXTS[2]).cats != before
+
+
+def test_two_listeners_of_one_component_are_both_replaced(source, tmp_path):
+    two = {"@layers": "concatenate.v1", "*": {"a": LISTENER, "b": LISTENER}}
+    nlp, _ = textcat_pipeline(source, two)
+    before = nlp(TEXTS[2]).cats
+    nlp.replace_listeners("elmo", "textcat", ["model.tok2vec.*.a", "model.tok2vec.*.b"])
+    shims = [shim for node in nlp.get_pipe("textcat").model.walk() for shim in node.shims]
+    assert len({shim.id for shim in shims}) == 2
+    nlp.remove_pipe("elmo")
+    nlp.to_disk(tmp_path / "pipeline")
+    assert spacy.load(tmp_path / "pipeline")(TEXTS[2]).cats == before
 
 
 def test_one_bilm_can_be_used_without_an_elmo_component(source):

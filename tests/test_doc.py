@@ -123,9 +123,20 @@ def test_a_merge_and_a_split_that_keep_the_length_are_an_error(doc):
         _ = doc.vector
 
 
-def test_a_part_of_a_doc_with_the_user_data_of_the_whole_is_an_error(doc):
-    part = doc[0:5].as_doc(copy_user_data=True)
-    with pytest.raises(ValueError, match="Retokenize before"):
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_part_of_a_doc_with_the_user_data_of_the_whole_is_an_error(doc, start):
+    part = doc[start : start + 5].as_doc(copy_user_data=True)
+    for target in (part, part[0], part[0:2]):
+        with pytest.raises(ValueError, match="Retokenize before"):
+            _ = target._.elmo
+
+
+def test_a_doc_made_of_a_span_has_its_vectors_by_its_tensor(doc):
+    part = doc[3:6].as_doc()
+    assert_allclose(part.vector, doc[3:6].vector)
+    assert_allclose(part[1].vector, doc[4].vector)
+    assert_allclose(part[0:2].vector, doc[3:5].vector)
+    with pytest.raises(ValueError, match="no vectors by ELMo"):
         _ = part._.elmo
 
 
@@ -166,5 +177,5 @@ def test_several_components(tmp_path):
     assert abs(other.layers - doc._.elmo.layers).max() > 0.01
     with pytest.raises(ValueError, match="'nobody'.*'elmo', 'other'"):
         read_vectors(doc, "nobody")
-    del doc.user_data["spacy_elmo", "elmo"]
+    del doc.user_data["spacy_elmo"]["elmo"]
     assert doc._.elmo.name == "other"

@@ -1,7 +1,11 @@
 """Updates: what listeners get, and that their gradients arrive in the biLM once and whole."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
+import spacy
 import torch
 from helpers import LISTENER, STOCK_LISTENER, examples, nested, save_tiny_bilm, tiny_pipeline
 from numpy.testing import assert_allclose
@@ -164,7 +168,7 @@ def test_own_mix_learns_from_stock_listeners_only(source):
 def test_loss_is_the_sum_of_squares_of_the_gradients_as_for_tok2vec(source):
     nlp = tiny_pipeline(source, [STOCK_LISTENER, STOCK_LISTENER])
     nlp.initialize(lambda: examples(nlp))
-    losses = nlp.update(examples(nlp))
+    losses = nlp.update(examples(nlp), sgd=False)
     docs = [nlp(example.x.copy()) for example in examples(nlp)]
     # The gradient of half the squares is the vectors themselves; there are two listeners.
     expected = 2 * sum(float((doc.tensor**2).sum()) for doc in docs)
@@ -202,8 +206,9 @@ def test_a_frozen_component_that_was_never_initialized_works(source):
 def test_batches_without_tokens(source):
     nlp = tiny_pipeline(source, [LISTENER, STOCK_LISTENER], frozen=False)
     sgd = nlp.initialize(lambda: examples(nlp))
-    empty = [Example(nlp.make_doc(""), nlp.make_doc(""))] * 2
+    empty = [Example(nlp.make_doc(text), nlp.make_doc(text)) for text in ("", " \n", "He . \n\n")]
     for _ in range(3):
+        nlp.update(empty[:2], sgd=sgd)
         nlp.update(empty, sgd=sgd)
         nlp.update([*empty, *examples(nlp)], sgd=sgd)
 
@@ -219,3 +224,51 @@ def test_update_by_itself_with_an_optimizer(source):
         elmo.update(batch, sgd=Adam(0.01))
         listening.update(batch)
     assert any((before[name] != p).any() for name, p in parameters_of(nlp).items())
+
+
+def test_the_last_step_is_made_before_use_and_before_saving(source, tmp_path):
+    for use in (lambda nlp: nlp("He sat ."), lambda nlp: nlp.to_disk(tmp_path / "pipeline")):
+        nlp = tiny_pipeline(source, [LISTENER], frozen=False)
+        sgd = nlp.initialize(lambda nlp=nlp: examples(nlp))
+        before = {name: p.detach().clone() for name, p in parameters_of(nlp).items()}
+        nlp.update(examples(nlp), sgd=sgd)
+        assert all((before[name] == p).all() for name, p in parameters_of(nlp).items())
+        use(nlp)
+        assert any((before[name] != p).any() for name, p in parameters_of(nlp).items())
+
+
+def test_sentences_of_an_annotating_component(source):
+    spans = {"@span_getters": "spacy-elmo.sentences.v1", "use_doc_sents": True}
+    nlp = tiny_pipeline(source, [LISTENER], get_spans=spans)
+    sgd = nlp.initialize(lambda: examples(nlp))
+    with pytest.raises(ValueError, match="annotating_components"):
+        nlp.update(examples(nlp), sgd=sgd)
+    nlp.add_pipe("sentencizer", first=True)
+    assert nlp.update(examples(nlp), sgd=sgd, annotates=["sentencizer"])["a"] > 0
+
+
+def test_a_pipeline_in_training_can_be_pickled(source):
+    nlp = tiny_pipeline(source, [LISTENER], frozen=False)
+    sgd = nlp.initialize(lambda: examples(nlp))
+    nlp.update(examples(nlp), sgd=sgd)
+    pickle.dumps(nlp.get_pipe("elmo"))
+
+
+def test_copies_of_a_listening_model_do_not_copy_the_bilm(source):
+    """``resume_training`` makes them for every component that can rehearse."""
+    nlp = tiny_pipeline(source, [LISTENER])
+    nlp.initialize(lambda: examples(nlp))
+    listener = nlp.get_pipe("a").model
+    assert copy.deepcopy(listener)._upstream is listener._upstream
+
+
+def test_settings_of_the_config_win_over_those_of_saved_weights(source, tmp_path):
+    nlp = tiny_pipeline(source, [LISTENER], frozen=True)
+    nlp.initialize(lambda: examples(nlp))
+    nlp.to_disk(tmp_path / "pipeline")
+    overrides = {"components.elmo.model.frozen": False, "components.a.tok2vec.dropout": 0.5}
+    loaded = spacy.load(tmp_path / "pipeline", config=overrides)
+    before = {name: p.detach().clone() for name, p in parameters_of(loaded).items()}
+    train_step(loaded, [examples(loaded)], Adam(0.01))
+    assert all((before[name] != p).any() for name, p in parameters_of(loaded).items())
+    assert loaded.get_pipe("a").model.layers[0].attrs["settings"].dropout == 0.5

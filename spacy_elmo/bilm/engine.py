@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Optional
 
 import torch
@@ -28,6 +29,7 @@ class Engine(nn.Module):
 
     def __init__(self, network: BiLMNetwork, max_batch_tokens: int = 4096) -> None:
         super().__init__()
+        _use_one_thread_after_fork()
         self.network = network
         self.max_batch_tokens = max_batch_tokens
 
@@ -96,7 +98,9 @@ class Engine(nn.Module):
         return torch.cat(encoded)
 
 
-if hasattr(os, "register_at_fork"):
-    # PyTorch's thread pool does not survive a fork: a child of a process that has computed with
-    # several threads would wait for them forever (spaCy's n_process forks).
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+@cache  # once a process
+def _use_one_thread_after_fork() -> None:
+    """PyTorch's thread pool does not survive a fork: a child of a process that has computed with
+    several threads would wait for them forever (spaCy's n_process forks)."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -1,6 +1,7 @@
 """``python -m spacy elmo …``"""
 
 import typer
+from spacy.cli._util import app
 
 from .convert import convert
 from .info import info
@@ -8,5 +9,6 @@ from .info import info
 elmo_cli = typer.Typer(name="elmo", help="Inspect and convert biLMs.", no_args_is_help=True)
 elmo_cli.command("info")(info)
 elmo_cli.command("convert")(convert)
+app.add_typer(elmo_cli)  # spaCy loads the entry point and leaves it to the module to do this
 
 __all__ = ["elmo_cli"]

@@ -1,5 +1,6 @@
 """Reading and writing the weights of biLMs. Knows nothing of spaCy or Thinc."""
 
+from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
 from .native import network_from_bytes, network_to_bytes, read_native, write_native
 from .source import Source, read_source
@@ -8,6 +9,7 @@ __all__ = [
     "Source",
     "network_from_bytes",
     "network_to_bytes",
+    "parse_config",
     "read_hdf5",
     "read_native",
     "read_source",

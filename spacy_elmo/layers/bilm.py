@@ -1,15 +1,16 @@
 """The bridge from Docs to the PyTorch biLM, with weights that are read when first needed."""
 
-from typing import Any, Callable, List, Literal, Optional, Tuple, cast
+from typing import Any, Callable, List, Optional, Tuple, cast
 
 import srsly
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
+from thinc.shims import Shim
 from thinc.types import Floats3d
 
-from ..bilm import BiLMConfig, Engine
-from ..formats import Source, network_from_bytes, network_to_bytes, read_source
-from ..spans import SpanGetter, cut_sentences
+from ..bilm import Engine
+from ..formats import Source, network_from_bytes, network_to_bytes, parse_config, read_source
+from ..spans import SpanGetter, get_sentences
 
 InT = List[Doc]
 OutT = List[Floats3d]
@@ -18,7 +19,6 @@ OutT = List[Floats3d]
 def bilm_layer(
     source: Source,
     frozen: bool,
-    precision: Literal["float32"],
     max_batch_tokens: int,
     get_spans: SpanGetter,
 ) -> Model[InT, OutT]:
@@ -26,7 +26,6 @@ def bilm_layer(
 
     source: Where the weights are read from when they are first needed.
     frozen: Whether the biLM stays as it is; its layer then has no gradient.
-    precision: What is computed with.
     max_batch_tokens: Most tokens that are computed together.
     get_spans: Cuts Docs into sentences.
     """
@@ -35,8 +34,8 @@ def bilm_layer(
         forward,
         init=init,
         dims={"nO": None},
-        attrs={"frozen": frozen, "get_spans": get_spans},
-        shims=[BiLMShim(source, max_batch_tokens)],
+        attrs={"get_spans": get_spans},
+        shims=[BiLMShim(source, frozen, max_batch_tokens)],
     )
 
 
@@ -51,10 +50,10 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     shim = cast(BiLMShim, model.shims[0])
     config = shim.engine.network.config
     model.set_dim("nO", config.width)
-    sentences = [cut_sentences(spans) for spans in model.attrs["get_spans"](docs)]
+    sentences = get_sentences(docs, model.attrs["get_spans"])
     words = ArgsKwargs(([s.words for in_doc in sentences for s in in_doc],), {})
     # In training mode the shim keeps what a gradient needs; a frozen biLM has none.
-    tensors, backprop_tensors = shim(words, is_train and not model.attrs["frozen"])
+    tensors, backprop_tensors = shim(words, is_train and not shim.frozen)
 
     layers = [model.ops.alloc3f(config.n_layers, len(doc), config.width) for doc in docs]
     results = iter(tensors)
@@ -63,17 +62,22 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
             result = cast(Floats3d, torch2xp(next(results), ops=model.ops))
             array[:, sentence.tokens] = result[:, sentence.rows]  # type: ignore[index]
 
+    if shim.frozen or not is_train:
+        return layers, lambda d_layers: []
+
     def backprop(d_layers: OutT) -> InT:
-        if model.attrs["frozen"]:
-            return []
-        gradients = []
+        outputs, gradients = [], []
         results = iter(tensors)
         for array, in_doc in zip(d_layers, sentences):
             for sentence in in_doc:
-                gradient = model.ops.alloc3f(*next(results).shape)
-                gradient[:, sentence.rows] = array[:, sentence.tokens]  # type: ignore[index]
-                gradients.append(xp2torch(gradient, device=shim.device))
-        backprop_tensors(ArgsKwargs((tensors,), {"grad_tensors": gradients}))
+                output = next(results)
+                if sentence.words:  # what was not computed has no gradient
+                    gradient = model.ops.alloc3f(*output.shape)
+                    gradient[:, sentence.rows] = array[:, sentence.tokens]  # type: ignore[index]
+                    outputs.append(output)
+                    gradients.append(xp2torch(gradient, device=shim.device))
+        if outputs:
+            backprop_tensors(ArgsKwargs((outputs,), {"grad_tensors": gradients}))
         return []
 
     return layers, backprop
@@ -86,12 +90,14 @@ class BiLMShim(PyTorchShim):
     bytes never looks at its source.
 
     source: Where the weights are read from.
+    frozen: Whether the biLM stays as it is.
     max_batch_tokens: Most tokens that are computed together.
     """
 
-    def __init__(self, source: Source, max_batch_tokens: int) -> None:
+    def __init__(self, source: Source, frozen: bool, max_batch_tokens: int) -> None:
         self._engine: Optional[Engine] = None
         self.source = source
+        self.frozen = frozen
         self.max_batch_tokens = max_batch_tokens
         super().__init__(None)
 
@@ -117,6 +123,13 @@ class BiLMShim(PyTorchShim):
     def _model(self, value: Any) -> None:
         assert value is None, "the engine is set by reading weights"
 
+    def copy(self) -> "BiLMShim":
+        copied = super().copy()
+        with Shim.global_id_lock:  # the optimizer tells parameters apart by this number
+            Shim.global_id += 1
+            copied.id = Shim.global_id
+        return copied
+
     def to_bytes(self) -> bytes:
         network = self.engine.network
         config = network.config.model_dump(mode="json")
@@ -124,7 +137,7 @@ class BiLMShim(PyTorchShim):
 
     def from_bytes(self, bytes_data: bytes) -> "BiLMShim":
         message = srsly.msgpack_loads(bytes_data)
-        config = BiLMConfig.model_validate_json(srsly.json_dumps(message["config"]))
+        config = parse_config(srsly.json_dumps(message["config"]), "Serialized biLM")
         self._set_network(network_from_bytes(config, message["state"]))
         return self
 

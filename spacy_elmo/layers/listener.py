@@ -15,6 +15,17 @@ OutT = List[Floats2d]
 Backprop = Callable[[List[Floats3d]], Any]
 
 
+class Upstream:
+    """The way to a listener's component. A copy of a listener's model leads to the same one
+    (spaCy copies models for rehearsal), instead of to a copy of the biLM."""
+
+    def __init__(self, get_shape: Callable[[], Tuple[int, int]]) -> None:
+        self.get_shape = get_shape
+
+    def __deepcopy__(self, memo: Any) -> "Upstream":
+        return self
+
+
 class ElmoListener(Model[InT, OutT]):
     """Takes the layers that an ``elmo`` component has computed and mixes them.
 
@@ -31,33 +42,38 @@ class ElmoListener(Model[InT, OutT]):
         super().__init__(self.name, forward, init=init, dims={"nO": None}, layers=[mix])
         self.upstream_name = upstream
         self.linked_name: Optional[str] = None
-        self._get_width: Optional[Callable[[], int]] = None
+        self._upstream: Optional[Upstream] = None
         self._infers_shape = False
         self._batch_id: Optional[int] = None
         self._batch: Optional[List[Floats3d]] = None
         self._backprop: Optional[Backprop] = None
 
-    def link(self, name: str, get_width: Callable[[], int]) -> None:
-        """Connect to a component.
+    def link(self, name: str, get_shape: Callable[[], Tuple[int, int]]) -> None:
+        """Connect to a component; done when a pipeline is put together, and once more at the end
+        of its initialization.
 
         name: The component's name.
-        get_width: Gives the width of its layers, at the cost of reading the weights.
+        get_shape: Gives the number of its layers and their width, and reads the weights for it.
         """
         self.linked_name = name
-        self._get_width = get_width
+        self._upstream = Upstream(get_shape)
+        self._infers_shape = False
 
-    def infer_width(self) -> None:
+    def infer_width(self) -> Tuple[int, int]:
         """Learn the width from the component.
 
+        RETURNS: The number of layers and their width.
         RAISES ValueError: There is no component to listen to.
         """
-        if self._get_width is None:
+        if self._upstream is None:
             raise ValueError(
                 f"An ElmoListener (upstream '{self.upstream_name}') has no 'elmo' component to "
                 "listen to. Add one to the pipeline, before the component that listens, or use "
                 "the architecture spacy-elmo.Tok2VecElmo.v1, which needs none."
             )
-        self.set_dim("nO", self._get_width(), force=True)
+        n_layers, width = self._upstream.get_shape()
+        self.set_dim("nO", width, force=True)
+        return n_layers, width
 
     def receive(
         self,
@@ -80,7 +96,8 @@ class ElmoListener(Model[InT, OutT]):
 
 def init(model: ElmoListener, X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
     """Learn the width from upstream, so that the layers that follow can infer their shapes."""
-    model.infer_width()
+    n_layers, width = model.infer_width()
+    model.layers[0].initialize(X=[model.ops.alloc3f(n_layers, 0, width)])
     model._infers_shape = True
 
 
@@ -98,6 +115,7 @@ def forward(model: ElmoListener, docs: InT, is_train: bool) -> Tuple[OutT, Calla
         return [model.ops.alloc2f(len(doc), model.get_dim("nO")) for doc in docs], lambda dY: []
     else:
         if is_train and not all(map(model.is_annotated, docs)):
+            model.infer_width()  # says so if there is nothing to listen to
             raise ValueError(Errors.E203.format(name=model.linked_name or model.upstream_name))
         read = [read_vectors(doc, model.linked_name).layers for doc in docs]
         layers = [model.ops.asarray3f(array, dtype="float32") for array in read]

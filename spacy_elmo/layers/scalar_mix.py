@@ -1,5 +1,6 @@
 """The scalar mix: a task's own weighting of the layers (Peters et al. 2018, equation 1)."""
 
+from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Tuple, cast
 
 from thinc.api import Model
@@ -33,13 +34,25 @@ def scalar_mix(
         forward,
         init=init,
         params={} if weights is not None else {"s": None, "gamma": None},
-        attrs={"weights": weights, "layer_norm": layer_norm, "dropout": dropout},
+        attrs={"settings": MixSettings(weights, layer_norm, dropout)},
     )
 
 
+@dataclass(frozen=True)
+class MixSettings:
+    """The arguments of ``scalar_mix``. Thinc stores plain values with a model's weights and would
+    put them over those of the config that the weights are loaded into; it leaves this alone."""
+
+    weights: Optional[List[float]]
+    layer_norm: bool
+    dropout: float
+
+
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
-    """Start from the mean of the layers. Learned values are kept."""
-    if X and model.has_param("s") is None:
+    """Start from the mean of the layers. What was learned for as many layers is kept."""
+    if not X or model.has_param("s") is False:
+        return
+    if model.has_param("s") is None or len(cast(Floats1d, model.get_param("s"))) != len(X[0]):
         model.set_param("s", model.ops.alloc1f(len(X[0])))
         model.set_param("gamma", model.ops.alloc1f(1) + 1)
 
@@ -51,17 +64,19 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     """
     if not X:
         return [], lambda dY: []
-    init(model, X)
+    if model.has_param("s") is None:
+        init(model, X)
+    settings: MixSettings = model.attrs["settings"]
     weights, backprop_weights = _layer_weights(model)
     if len(weights) != len(X[0]):
         raise ValueError(f"A scalar mix with {len(weights)} weights can't mix {len(X[0])} layers.")
-    if model.attrs["layer_norm"]:
+    if settings.layer_norm:
         X, backprop_norm = _layer_norm(X)
     xp = model.ops.xp
     Y = [xp.tensordot(weights, x, axes=1) for x in X]
     masks = None
-    if is_train and model.attrs["dropout"]:
-        masks = [model.ops.get_dropout_mask(y.shape, model.attrs["dropout"]) for y in Y]
+    if is_train and settings.dropout:
+        masks = [model.ops.get_dropout_mask(y.shape, settings.dropout) for y in Y]
         Y = [y * mask for y, mask in zip(Y, masks)]
 
     def backprop(dY: OutT) -> InT:
@@ -69,15 +84,16 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
             dY = [dy * mask for dy, mask in zip(dY, masks)]
         backprop_weights(sum(xp.tensordot(x, dy, axes=2) for x, dy in zip(X, dY)))
         dX = [xp.multiply.outer(weights, dy) for dy in dY]
-        return backprop_norm(dX) if model.attrs["layer_norm"] else dX
+        return backprop_norm(dX) if settings.layer_norm else dX
 
     return Y, backprop
 
 
 def _layer_weights(model: Model[InT, OutT]) -> Tuple[Floats1d, Callable[[Floats1d], None]]:
     """The factor of each layer, (n_layers,), and the callback for its gradient."""
-    if model.attrs["weights"] is not None:
-        return model.ops.asarray1f(model.attrs["weights"]), lambda d_weights: None
+    fixed = model.attrs["settings"].weights
+    if fixed is not None:
+        return model.ops.asarray1f(fixed, dtype="float32"), lambda d_weights: None
     gamma = model.get_param("gamma")
     shares = model.ops.softmax(cast(Floats1d, model.get_param("s")))
 

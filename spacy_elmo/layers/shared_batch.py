@@ -1,13 +1,14 @@
 """A training batch that several listeners share: its gradients are collected and go through the
 biLM once."""
 
-from typing import Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, List, Optional, Union, cast
 
 from spacy.pipeline.tok2vec import Tok2VecListener
 from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Floats3d
 
+from .bilm import BiLMShim
 from .listener import ElmoListener
 
 Listener = Union[ElmoListener, Tok2VecListener]
@@ -36,11 +37,12 @@ class SharedBatch:
         self._batch_id = Tok2VecListener.get_batch_id(docs)
         self._layers, self._backprop_bilm = bilm.begin_update(docs)
         self._d_layers: Optional[List[Floats3d]] = None
+        self._is_frozen = cast(BiLMShim, bilm.shims[0]).frozen
+        self.has_gradient = False  # whether a listener has sent one
 
-    @property
-    def has_gradient(self) -> bool:
-        """Whether a listener has sent a gradient."""
-        return self._d_layers is not None
+    def __reduce__(self) -> Any:
+        """Pickled as None: a batch in training is nothing to send to another process."""
+        return type(None), ()
 
     def send(self, listeners: List[Listener]) -> None:
         """Hand the batch over: layers to our listeners, the component's mix to stock ones."""
@@ -61,6 +63,9 @@ class SharedBatch:
     def _collect(self, d_layers: List[Floats3d], report: bool = True) -> None:
         if report:
             self._report(d_layers)
+        self.has_gradient = True
+        if self._is_frozen:
+            return
         if self._d_layers is None:
             self._d_layers = [array.copy() for array in d_layers]
         else:

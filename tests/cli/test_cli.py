@@ -2,6 +2,8 @@ import importlib.metadata
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -173,3 +175,15 @@ def test_wrong_usage(run, arguments, tmp_path, monkeypatch):
     code, _ = run(*arguments)
     assert code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_spacys_command_line_knows_the_commands():
+    command = [sys.executable, "-m", "spacy", "elmo", "info", "en_small"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "3 of width 256" in done.stdout
+
+
+def test_docs_from_a_file_can_be_read_without_a_pipeline():
+    """Importing the package is enough for the extensions."""
+    code = "import spacy_elmo; from spacy.tokens import Doc; assert Doc.has_extension('elmo')"
+    subprocess.run([sys.executable, "-c", code], check=True)

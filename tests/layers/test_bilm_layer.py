@@ -17,9 +17,7 @@ def source(tmp_path):
 
 
 def layer(source, frozen=True, get_spans=None, max_batch_tokens=100):
-    return bilm_layer(
-        source, frozen, "float32", max_batch_tokens, get_spans or configure_sentences()
-    )
+    return bilm_layer(source, frozen, max_batch_tokens, get_spans or configure_sentences())
 
 
 def doc_of(*words):
@@ -121,6 +119,16 @@ def test_gradient_is_the_directional_derivative(source):
         return value
 
     assert slope == pytest.approx((loss(1e-3) - loss(-1e-3)) / 2e-3, rel=2e-2)
+
+
+def test_an_answer_of_a_span_getter_that_does_not_fit_is_an_error(source):
+    docs = [doc_of(), doc_of("a"), doc_of("b")]
+    for wrong in (
+        lambda docs: [[doc[:]] for doc in docs if len(doc)],
+        lambda docs: [[doc[:]] for doc in reversed(docs)],
+    ):
+        with pytest.raises(ValueError, match="span getter"):
+            layer(source, get_spans=wrong).predict(docs)
 
 
 def test_a_long_doc_in_one_piece_and_in_windows(source):

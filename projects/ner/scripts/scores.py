@@ -10,12 +10,13 @@ SCORES = ("ents_p", "ents_r", "ents_f")
 
 
 def main(
-    metrics: Path = typer.Argument(..., exists=True, help="Directory with {name}_{seed}.json"),
-    names: str = typer.Option("stock,elmo", help="What to compare"),
+    metrics: Path = typer.Argument(
+        ..., exists=True, help="Directory with stock_*.json and elmo_*.json"
+    ),
 ) -> None:
-    """Print a row for every file and the mean of each name."""
+    """Print a row for every run and the means."""
     rows = []
-    for name in names.split(","):
+    for name in ("stock", "elmo"):
         runs = []
         for path in sorted(metrics.glob(f"{name}_*.json")):
             runs.append([100 * srsly.read_json(path)[score] for score in SCORES])

@@ -33,11 +33,12 @@ def main(
     pairs = []
     for i, j in combinations(range(len(tokens)), 2):
         similarities = [tokens[i].similarity(tokens[j]), *cosines(layers[i], layers[j])]
-        pairs.append((f"{i + 1} and {j + 1}", *map("{:.2f}".format, similarities)))
-    pairs.sort(key=lambda pair: pair[1], reverse=True)
+        pairs.append((similarities, f"{i + 1} and {j + 1}"))
+    pairs.sort(reverse=True)
+    rows = [(pair, *map("{:.2f}".format, similarities)) for similarities, pair in pairs]
     names = [f"layer {n}" for n in range(len(layers[0]))]
     header = ("", "similarity()", *names)
-    msg.table(pairs, header=header, divider=True, aligns=("l", *"r" * (len(header) - 1)))
+    msg.table(rows, header=header, divider=True, aligns=("l", *"r" * (len(header) - 1)))
     msg.text(
         f"Layer 0 reads a word's characters alone: every '{word}' is the same to it. The layers "
         "above read the sentence. The component's vector, which similarity() compares, is the "
