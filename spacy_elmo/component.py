@@ -19,7 +19,6 @@ from spacy.language import Language
 from spacy.pipeline.tok2vec import Tok2Vec, Tok2VecListener
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
-from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 from thinc.types import Floats2d, Floats3d
@@ -155,13 +154,12 @@ class Elmo(Tok2Vec):
         YIELDS: The Docs in order.
         """
         error_handler = self.get_error_handler()
-        for docs in minibatch(stream, size=batch_size):
-            for group in _groups(docs):
-                try:
-                    self.set_annotations(group, self.predict(group))
-                    yield from group
-                except Exception as error:
-                    error_handler(self.name, self, group, error)
+        for group in _groups(stream, batch_size):
+            try:
+                self.set_annotations(group, self.predict(group))
+                yield from group
+            except Exception as error:
+                error_handler(self.name, self, group, error)
 
     # Linking listeners
 
@@ -364,14 +362,16 @@ class Elmo(Tok2Vec):
         self._waiting_sgd = None
 
 
-def _groups(docs: Iterable[Doc]) -> Iterator[List[Doc]]:
-    """Consecutive Docs of about ``PIPE_TOKENS`` tokens together, at least one."""
+def _groups(docs: Iterable[Doc], most: int) -> Iterator[List[Doc]]:
+    """Consecutive Docs of about ``PIPE_TOKENS`` tokens together, at least one and at most ``most``.
+    None is kept once the next ones are asked for: Docs that wait would hold their layers."""
     group: List[Doc] = []
     n_tokens = 0
     for doc in docs:
-        if group and n_tokens + len(doc) > PIPE_TOKENS:
+        if group and (n_tokens + len(doc) > PIPE_TOKENS or len(group) == most):
             yield group
             group, n_tokens = [], 0
         group.append(doc)
         n_tokens += len(doc)
-    yield group
+    if group:
+        yield group
