@@ -79,11 +79,12 @@ def make_network():
 def encode_by_hand():
     """The token encoder as plain loops over every padded character."""
 
-    def encode(encoder, activation, char_ids):
-        """char_ids: (n_words, n_characters). RETURNS: (n_words, projection_dim), float64."""
+    def encode(encoder, activation, char_ids, word_ids=None):
+        """char_ids: (n_words, n_characters). word_ids: (n_words,), for an encoder with a lexicon
+        of words. RETURNS: (n_words, projection_dim), float64."""
         weights = {name: value.numpy().astype(float) for name, value in state_of(encoder).items()}
         rows = []
-        for word in np.asarray(char_ids):
+        for row, word in enumerate(np.asarray(char_ids)):
             characters = weights["char_embedding.weight"][word]
             pooled = []
             for i in range(len(encoder.convolutions)):
@@ -103,6 +104,8 @@ def encode_by_hand():
                 )
                 y = weights[f"{layer}.transform.weight"] @ x + weights[f"{layer}.transform.bias"]
                 x = carry * np.maximum(y, 0) + (1 - carry) * x
+            if word_ids is not None:
+                x = np.concatenate([weights["word_embedding.weight"][word_ids[row]], x])
             if "projection.weight" in weights:
                 x = weights["projection.weight"] @ x + weights["projection.bias"]
             rows.append(x)

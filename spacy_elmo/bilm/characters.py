@@ -36,17 +36,27 @@ def word_to_ids(word: str, max_characters: int) -> list[int]:
 
 
 def words_to_ids(words: Sequence[str], max_characters: int, widest_filter: int) -> Tensor:
-    """Character ids of words, padded to a common length.
+    """Character ids of words, padded to a common length as ``pad`` does it.
+
+    words: At least one word.
+    RETURNS: Tensor of shape (n_words, n_characters), int64.
+    """
+    ids = [word_to_ids(word, max_characters) for word in words]
+    return pad(ids, PAD_ID, max_characters, widest_filter)
+
+
+def pad(ids: Sequence[list[int]], pad_id: int, max_characters: int, widest_filter: int) -> Tensor:
+    """Pad the character ids of words to a common length.
 
     The padding takes part in the max-pooling of the token encoder. A word is therefore followed
     by as much padding as the widest filter covers (or reaches ``max_characters``): all windows
     beyond that hold nothing but padding and repeat one that is there.
 
-    words: At least one word.
+    ids: Ids of at least one word, of each at most ``max_characters``.
+    pad_id: The id to pad with.
     max_characters: Length that the model was trained to pad to.
     widest_filter: Width of the model's widest convolution, in characters.
     RETURNS: Tensor of shape (n_words, n_characters), int64.
     """
-    ids = [word_to_ids(word, max_characters) for word in words]
     length = min(max(map(len, ids)) + widest_filter, max_characters)
-    return torch.tensor([row + [PAD_ID] * (length - len(row)) for row in ids])
+    return torch.tensor([row + [pad_id] * (length - len(row)) for row in ids])

@@ -1,20 +1,27 @@
-"""What shapes a biLM: the fields of the published ``options.json``."""
+"""What shapes a biLM: the fields of the published ``options.json``, and those of biLMs with a
+lexicon, which have no such file."""
 
-from typing import Annotated, Literal, Optional
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Optional, Union
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeInt,
     PositiveFloat,
+    Tag,
+    field_validator,
     model_validator,
 )
+
+from . import characters, lexicon
 
 Size = Annotated[int, Field(gt=0, le=2**20)]  # beyond that, a mistake
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
     """A validated, immutable group of options. Every field is required (``null`` where a value
     may be absent), so that a misspelt name is reported instead of replaced by a default. Other
     fields, such as bilm-tf's training settings, are ignored."""
@@ -22,7 +29,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
-class EmbeddingConfig(_Section):
+class EmbeddingConfig(Section):
     """The table of character embeddings.
 
     dim: Width of one character's embedding.
@@ -31,27 +38,39 @@ class EmbeddingConfig(_Section):
     dim: Size
 
 
-class CharCNNConfig(_Section):
-    """The token encoder: a convolutional network over the characters (bytes) of a word.
+class LexiconConfig(EmbeddingConfig):
+    """A table of embeddings whose rows have names.
+
+    entries: The names, in the order of the rows. ``<oov>`` stands for whatever isn't among them.
+    """
+
+    entries: tuple[str, ...]
+
+    @field_validator("entries")
+    @classmethod
+    def _distinct(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(entries)) < len(entries):
+            raise ValueError("an entry stands there twice")
+        _require(entries, [lexicon.OOV])
+        return entries
+
+
+class ConvolutionConfig(Section):
+    """The convolutional network over the characters of a word.
 
     activation: What follows each convolution.
     filters: Pairs of a convolution's width in characters and its number of filters.
     n_highway: Number of highway layers.
-    embedding: The table of character embeddings.
-    n_characters: 262 in files meant for use, 261 in bilm-tf's training checkpoints: the former
-        counts a row of zeros for padding that is not stored. Both name the same 261 rows.
     max_characters_per_token: Characters a word is cut or padded to, with begin and end of word.
     """
 
     activation: Literal["relu", "tanh"]
     filters: tuple[tuple[Size, Size], ...] = Field(min_length=1)
     n_highway: NonNegativeInt
-    embedding: EmbeddingConfig
-    n_characters: Literal[261, 262]
     max_characters_per_token: int = Field(ge=3)
 
     @model_validator(mode="after")
-    def _filters_fit(self) -> "CharCNNConfig":
+    def _filters_fit(self) -> "ConvolutionConfig":
         if self.widest_filter > self.max_characters_per_token:
             raise ValueError(
                 f"a filter of width {self.widest_filter} doesn't fit into "
@@ -70,7 +89,65 @@ class CharCNNConfig(_Section):
         return max(width for width, _ in self.filters)
 
 
-class LSTMConfig(_Section):
+class CharCNNConfig(ConvolutionConfig):
+    """A token encoder whose characters are bytes: that of bilm-tf and AllenNLP.
+
+    embedding: The table of character embeddings.
+    n_characters: 262 in files meant for use, 261 in bilm-tf's training checkpoints: the former
+        counts a row of zeros for padding that is not stored. Both name the same 261 rows.
+    """
+
+    embedding: EmbeddingConfig
+    n_characters: Literal[261, 262]
+
+    @property
+    def boundaries(self) -> tuple[str, str]:
+        """The words fed at begin and end of a sentence."""
+        return characters.SENTENCE_BEGIN, characters.SENTENCE_END
+
+
+class LexiconCNNConfig(ConvolutionConfig):
+    """A token encoder whose characters are those of a lexicon, with a lexicon of whole words
+    beside it or not: that of ELMoForManyLangs.
+
+    characters: The table of character embeddings.
+    words: The table of word embeddings; null for none.
+    max_characters_per_token: At least so many that the boundaries of sentences fit.
+    """
+
+    characters: LexiconConfig
+    words: Optional[LexiconConfig]
+    max_characters_per_token: int = Field(ge=2 + len(lexicon.SENTENCE_BEGIN))
+
+    @field_validator("characters")
+    @classmethod
+    def _special_characters(cls, characters: LexiconConfig) -> LexiconConfig:
+        _require(characters.entries, lexicon.SPECIAL_CHARACTERS)
+        return characters
+
+    @property
+    def boundaries(self) -> tuple[str, str]:
+        """The words fed at begin and end of a sentence."""
+        return lexicon.SENTENCE_BEGIN, lexicon.SENTENCE_END
+
+
+def _require(entries: tuple[str, ...], required: Iterable[str]) -> None:
+    missing = [name for name in required if name not in entries]
+    if missing:
+        raise ValueError(f"there is no entry {' or '.join(missing)}")
+
+
+KINDS = BYTES, LEXICON = "bytes", "lexicon"  # of token encoders
+
+
+def _kind(char_cnn: Any) -> str:
+    """Only a token encoder with a lexicon has ``characters``."""
+    if isinstance(char_cnn, LexiconCNNConfig):
+        return LEXICON
+    return LEXICON if isinstance(char_cnn, dict) and "characters" in char_cnn else BYTES
+
+
+class LSTMConfig(Section):
     """The stack of projected LSTMs of one direction; both directions have the same shape.
 
     dim: Cells of a layer.
@@ -89,11 +166,18 @@ class LSTMConfig(_Section):
     use_skip_connections: bool
 
 
-class BiLMConfig(_Section):
-    """The whole biLM, in the layout of the published ``options.json``."""
+class BiLMConfig(Section):
+    """The whole biLM, in the layout of the published ``options.json``.
+
+    lstm: The LSTMs of both directions.
+    char_cnn: The token encoder, of either kind.
+    """
 
     lstm: LSTMConfig
-    char_cnn: CharCNNConfig
+    char_cnn: Annotated[
+        Union[Annotated[CharCNNConfig, Tag(BYTES)], Annotated[LexiconCNNConfig, Tag(LEXICON)]],
+        Discriminator(_kind),
+    ]
 
     @property
     def n_layers(self) -> int:

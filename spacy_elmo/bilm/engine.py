@@ -8,7 +8,6 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
-from .characters import SENTENCE_BEGIN, SENTENCE_END, words_to_ids
 from .network import BiLMNetwork, LSTMStates
 
 States = tuple[LSTMStates, LSTMStates]  # of both directions
@@ -72,7 +71,8 @@ class Engine(nn.Module):
     def _run(
         self, sentences: Sequence[Sequence[str]], states: Optional[States]
     ) -> tuple[list[Tensor], States]:
-        bounded = [(SENTENCE_BEGIN, *words, SENTENCE_END) for words in sentences]
+        begin, end = self.network.config.char_cnn.boundaries
+        bounded = [(begin, *words, end) for words in sentences]
         tokens = [word for words in bounded for word in words]
         distinct = sorted(dict.fromkeys(tokens), key=len)
         rows = {word: row for row, word in enumerate(distinct)}
@@ -85,16 +85,12 @@ class Engine(nn.Module):
     def _encode_words(self, words: list[str]) -> Tensor:
         """words: Sorted by length, so that short ones need little padding.
         RETURNS: (n_words, projection_dim)."""
-        config = self.network.config.char_cnn
+        token_encoder = self.network.token_encoder
         device = next(self.parameters()).device
         encoded = []
         for start in range(0, len(words), WORDS_PER_PRODUCT):
-            char_ids = words_to_ids(
-                words[start : start + WORDS_PER_PRODUCT],
-                config.max_characters_per_token,
-                config.widest_filter,
-            )
-            encoded.append(self.network.token_encoder(char_ids.to(device)))
+            ids = token_encoder.words_to_ids(words[start : start + WORDS_PER_PRODUCT])
+            encoded.append(token_encoder(*(tensor.to(device) for tensor in ids)))
         return torch.cat(encoded)
 
 

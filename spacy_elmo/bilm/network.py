@@ -1,12 +1,13 @@
 """The biLM as a PyTorch module: token encoder, then a stack of LSTMs in each direction."""
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
 
-from .config import BiLMConfig, LSTMConfig
+from .config import BiLMConfig, LexiconCNNConfig, LSTMConfig
+from .lexicon_encoder import LexiconEncoder
 from .lstm import LSTMState, ProjectedLSTM
 from .packing import Packing
 from .token_encoder import TokenEncoder
@@ -64,7 +65,11 @@ class BiLMNetwork(nn.Module):
     def __init__(self, config: BiLMConfig) -> None:
         super().__init__()
         self.config = config
-        self.token_encoder = TokenEncoder(config.char_cnn, config.lstm.projection_dim)
+        self.token_encoder: Union[TokenEncoder, LexiconEncoder]
+        if isinstance(config.char_cnn, LexiconCNNConfig):
+            self.token_encoder = LexiconEncoder(config.char_cnn, config.lstm.projection_dim)
+        else:
+            self.token_encoder = TokenEncoder(config.char_cnn, config.lstm.projection_dim)
         self.forward_lstm = LSTMStack(config.lstm)
         self.backward_lstm = LSTMStack(config.lstm)
 

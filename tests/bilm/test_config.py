@@ -111,5 +111,60 @@ def test_a_filter_wider_than_a_word_does_not_fit():
     ],
 )
 def test_a_wrong_value_is_refused(section, field, value):
-    with pytest.raises(ValidationError, match=rf"{section}\.{field}"):
+    with pytest.raises(ValidationError, match=rf"{section}\.(bytes\.)?{field}"):
         parse(section, field, value)
+
+
+def lexicon_options(**char_cnn):
+    """Options of a biLM with a lexicon of seven characters and one of two words."""
+    special = ["<bos>", "<eos>", "<eow>", "<bow>", "<oov>", "<pad>"]
+    return {
+        "lstm": ORIGINAL["lstm"],
+        "char_cnn": {
+            "activation": "relu",
+            "filters": [[1, 32], [7, 64]],
+            "n_highway": 2,
+            "max_characters_per_token": 50,
+            "characters": {"dim": 50, "entries": [*special, "银"]},
+            "words": {"dim": 100, "entries": ["<oov>", "bank"]},
+            **char_cnn,
+        },
+    }
+
+
+def test_a_lexicon_is_part_of_the_options():
+    options = lexicon_options()
+    config = BiLMConfig.model_validate_json(json.dumps(options))
+    assert config.char_cnn.characters.entries[6] == "银"
+    assert config.char_cnn.words.dim == 100
+    assert config.char_cnn.n_filters == 96
+    assert json.loads(config.model_dump_json()) == options
+    assert config.model_dump(mode="json") == options
+
+
+def test_a_lexicon_of_words_may_be_null():
+    options = lexicon_options(words=None)
+    assert BiLMConfig.model_validate_json(json.dumps(options)).char_cnn.words is None
+
+
+def test_each_kind_has_its_boundaries():
+    assert parse().char_cnn.boundaries == ("<S>", "</S>")
+    config = BiLMConfig.model_validate_json(json.dumps(lexicon_options()))
+    assert config.char_cnn.boundaries == ("<bos>", "<eos>")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"characters": {"dim": 50}}, "characters.entries\n.*Field required"),
+        ({"characters": {"dim": 50, "entries": ["<oov>"]}}, "no entry <pad> or <bos> or <eos> or"),
+        ({"words": {"dim": 9, "entries": ["bank"]}}, "words.entries\n.*no entry <oov>"),
+        ({"words": {"dim": 9, "entries": ["<oov>", "a", "a"]}}, "words.entries\n.*stands.*twice"),
+        ({"words": {"dim": 0, "entries": ["<oov>"]}}, "words.dim\n.*greater than 0"),
+        ({"max_characters_per_token": 6}, "max_characters_per_token\n.*greater than or equal to 7"),
+        ({"filters": [[51, 2]]}, "width 51 .* 50 characters"),
+    ],
+)
+def test_a_wrong_lexicon_is_refused(value, message):
+    with pytest.raises(ValidationError, match=message):
+        BiLMConfig.model_validate_json(json.dumps(lexicon_options(**value)))

@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_elmo.bilm.characters import words_to_ids
-from spacy_elmo.bilm.token_encoder import Highway
 
 WORDS = ["a", "bank", "", "naïve", "银行", "<S>", "\0", "x" * 44, "y" * 47, "z" * 48, "w" * 99]
 
@@ -22,19 +21,6 @@ def padded(words):
 def run(encoder, ids):
     with torch.no_grad():
         return encoder(torch.as_tensor(ids)).numpy()
-
-
-def test_highway_mixes_the_relu_of_the_transform_with_its_input():
-    highway = Highway(2).double()
-    with torch.no_grad():
-        highway.transform.weight.copy_(torch.tensor([[1.0, 2.0], [0.0, -1.0]]))
-        highway.transform.bias.copy_(torch.tensor([0.5, 0.0]))
-        highway.carry.weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
-        highway.carry.bias.copy_(torch.tensor([100.0, 0.0]))
-        y = highway(torch.tensor([[3.0, 4.0]], dtype=torch.float64))
-    # First: all transform, 0.5 + 3 + 2 * 4. Second: relu(-4) = 0, sigmoid(3) taken from 4.
-    expected = [[11.5, (1 - 1 / (1 + np.exp(-3))) * 4]]
-    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

@@ -1,0 +1,47 @@
+"""The convolutional network over the characters of words that all token encoders have."""
+
+import torch
+from torch import Tensor, nn
+
+from .config import ConvolutionConfig
+
+
+class Highway(nn.Module):
+    """One highway layer (Srivastava et al. 2015), with bilm-tf's naming of the two maps:
+    ``y = c * relu(transform(x)) + (1 - c) * x``, where ``c = sigmoid(carry(x))``."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.transform = nn.Linear(width, width)
+        self.carry = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x, result: (n_words, width)."""
+        carry = torch.sigmoid(self.carry(x))
+        return torch.lerp(x, torch.relu(self.transform(x)), carry)
+
+
+class CharCNN(nn.Module):
+    """Character embeddings, convolutions, max-pooling and highway layers (Peters et al. 2018,
+    section 3.4; Kim et al. 2016). What a token encoder makes of them is its own.
+
+    config: Options of the network.
+    n_characters: Rows of the table of character embeddings.
+    embedding_dim: Width of the table.
+    """
+
+    def __init__(self, config: ConvolutionConfig, n_characters: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.char_embedding = nn.Embedding(n_characters, embedding_dim)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(embedding_dim, n_filters, width) for width, n_filters in config.filters
+        )
+        self.activation = torch.relu if config.activation == "relu" else torch.tanh
+        self.highways = nn.Sequential(*(Highway(config.n_filters) for _ in range(config.n_highway)))
+
+    def encode_characters(self, char_ids: Tensor) -> Tensor:
+        """char_ids: (n_words, n_characters), int64; result: (n_words, n_filters)."""
+        characters = self.char_embedding(char_ids).transpose(1, 2)
+        # Both activations grow with their argument, so pooling first gives the same at less cost.
+        pooled = [convolution(characters).amax(dim=2) for convolution in self.convolutions]
+        return self.highways(self.activation(torch.cat(pooled, dim=1)))
