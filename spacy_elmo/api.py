@@ -35,7 +35,8 @@ class BiLM:
         """Load a biLM.
 
         source: A bundled name (``"en_small"``); a directory, in the native or the published
-            layout; an HDF5 file with its options beside it; or a pair (options, weights).
+            layout or that of ELMoForManyLangs; an HDF5 file with its options beside it; or a pair
+            (options, weights).
         device: The PyTorch device to compute on.
         RAISES ValueError: No such source, or its files are damaged or don't fit together.
         """
@@ -83,7 +84,8 @@ class BiLM:
             ``options.json`` is written beside it).
         format: "native", or "hdf5": what AllenNLP and simple_elmo read.
         dtype: "float16" halves the size of a native directory.
-        RAISES ValueError: An unknown format or dtype, or one that the format doesn't have.
+        RAISES ValueError: An unknown format or dtype, or one that the format doesn't have; "hdf5"
+            for a biLM with a lexicon, which it can't hold.
         """
         if dtype not in ("float32", "float16"):
             raise ValueError(f"Unknown dtype '{dtype}': use 'float32' or 'float16'.")

@@ -2,6 +2,7 @@
 
 from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
+from .many_langs import read_many_langs
 from .native import network_from_bytes, network_to_bytes, read_native, write_native
 from .source import Source, read_source
 
@@ -11,6 +12,7 @@ __all__ = [
     "network_to_bytes",
     "parse_config",
     "read_hdf5",
+    "read_many_langs",
     "read_native",
     "read_source",
     "write_hdf5",

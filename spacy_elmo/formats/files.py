@@ -1,16 +1,20 @@
 """What all formats share: option files, checks of arrays, and files that are never half written."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from ..bilm import BiLMConfig, BiLMNetwork
+from ..bilm.config import KINDS
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
 @contextmanager
@@ -36,13 +40,7 @@ def read_config(path: Path) -> BiLMConfig:
     path: A JSON file in the layout of the published ``options.json``.
     RAISES ValueError: The file is missing, isn't JSON, or a field is missing or wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"Can't read the biLM's options: {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a JSON file: {error}") from error
-    return parse_config(text, str(path))
+    return read_json(path, BiLMConfig, "the options of a biLM")
 
 
 def parse_config(text: str, where: str) -> BiLMConfig:
@@ -52,14 +50,36 @@ def parse_config(text: str, where: str) -> BiLMConfig:
     where: Where the text comes from, for the error.
     RAISES ValueError: Names ``where`` and every field that is missing or wrong.
     """
+    return _parse_json(text, BiLMConfig, where, "the options of a biLM")
+
+
+def read_json(path: Path, kind: type[Parsed], what: str) -> Parsed:
+    """Read a JSON file.
+
+    path: The file.
+    kind: What to make of it.
+    what: What the file should hold, for the error.
+    RAISES ValueError: The file is missing, isn't JSON, or a field is missing or wrong.
+    """
     try:
-        return BiLMConfig.model_validate_json(text)
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"Can't read options: {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a JSON file: {error}") from error
+    return _parse_json(text, kind, str(path), what)
+
+
+def _parse_json(text: str, kind: type[Parsed], where: str, what: str) -> Parsed:
+    try:
+        return kind.model_validate_json(text)
     except ValidationError as error:
-        problems = [
-            ": ".join([".".join(map(str, problem["loc"])) or "file", problem["msg"]])
-            for problem in error.errors()
-        ]
-        raise ValueError(f"{where}: not the options of a biLM: " + "; ".join(problems)) from None
+        problems = []
+        for problem in error.errors():
+            # The kind of token encoder that pydantic adds to a field's name isn't in the file.
+            names = [str(name) for name in problem["loc"] if name not in KINDS]
+            problems.append(f"{'.'.join(names) or 'file'}: {problem['msg']}")
+        raise ValueError(f"{where}: not {what}: " + "; ".join(problems)) from None
 
 
 def build_network(config: BiLMConfig, parameters: Mapping[str, Tensor]) -> BiLMNetwork:
@@ -75,6 +95,19 @@ def build_network(config: BiLMConfig, parameters: Mapping[str, Tensor]) -> BiLMN
     own = {name: tensor.clone() for name, tensor in parameters.items()}
     network.load_state_dict(own, assign=True)
     return network.eval()
+
+
+def check_names(where: str, names: Collection[str], expected: Collection[str]) -> None:
+    """RAISES ValueError: An array is missing or unknown."""
+    for problem, wrong in [
+        ("missing", set(expected) - set(names)),
+        ("unknown", set(names) - set(expected)),
+    ]:
+        if wrong:
+            raise ValueError(
+                f"{where}: array '{min(wrong)}' is {problem}. "
+                "Do options and weights belong together?"
+            )
 
 
 def check_array(

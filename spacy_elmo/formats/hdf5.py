@@ -7,7 +7,7 @@ import numpy as np
 
 from ..bilm import BiLMConfig, BiLMNetwork
 from .files import build_network, check_array, check_finite, read_config, replacing
-from .layout import array_shapes, arrays_to_parameters, parameters_to_arrays
+from .layout import array_shapes, arrays_to_parameters, byte_cnn, parameters_to_arrays
 
 _PREFIXES = ("char_embed", "CNN", "RNN_")  # arrays of the biLM; a file may hold others
 
@@ -34,13 +34,14 @@ def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
     network: The biLM.
     weights_path: The HDF5 file. ``options.json`` is written beside it.
     RETURNS: The path of ``options.json``.
-    RAISES ValueError: A weight is not finite, or the options would replace another biLM's.
+    RAISES ValueError: A weight is not finite, the biLM has a lexicon, or the options would
+        replace another biLM's.
     """
+    # AllenNLP refuses 261; both numbers name the same rows.
+    char_cnn = byte_cnn(network.config).model_copy(update={"n_characters": 262})
     arrays = parameters_to_arrays(network.state_dict(), network.config)
     for name, array in arrays.items():
         check_finite("A biLM to be saved", name, array)
-    # AllenNLP refuses 261; both numbers name the same rows.
-    char_cnn = network.config.char_cnn.model_copy(update={"n_characters": 262})
     config = network.config.model_copy(update={"char_cnn": char_cnn})
     options_path = weights_path.with_name("options.json")
     if options_path == weights_path:

@@ -7,15 +7,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bilm import BiLMConfig
+from ..bilm import BiLMConfig, CharCNNConfig
 from ..bilm.characters import N_CHARACTERS
 
 _DIRECTIONS = ("forward_lstm", "backward_lstm")
 
 
+def byte_cnn(config: BiLMConfig) -> CharCNNConfig:
+    """The options of a token encoder of bytes.
+
+    RAISES ValueError: The biLM has another one, which this layout has no place for.
+    """
+    if not isinstance(config.char_cnn, CharCNNConfig):
+        raise ValueError(
+            "The published HDF5 layout holds biLMs whose characters are bytes. This one has a "
+            "lexicon, which only the native format can hold."
+        )
+    return config.char_cnn
+
+
 def array_shapes(config: BiLMConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the arrays that published weights with these options hold."""
-    cnn, lstm = config.char_cnn, config.lstm
+    cnn, lstm = byte_cnn(config), config.lstm
     shapes: dict[str, tuple[int, ...]] = {"char_embed": (N_CHARACTERS, cnn.embedding.dim)}
     for i, (width, n_filters) in enumerate(cnn.filters):
         shapes[f"CNN/W_cnn_{i}"] = (1, width, cnn.embedding.dim, n_filters)

@@ -10,7 +10,14 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ..bilm import BiLMConfig, BiLMNetwork
-from .files import build_network, check_array, check_finite, read_config, replacing
+from .files import (
+    build_network,
+    check_array,
+    check_finite,
+    check_names,
+    read_config,
+    replacing,
+)
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -83,16 +90,7 @@ def _save(network: BiLMNetwork, dtype: Precision) -> bytes:
 def _network(config: BiLMConfig, tensors: dict[str, Tensor], where: str) -> BiLMNetwork:
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in BiLMNetwork(config).state_dict().items()}
-    problems = {
-        "missing": expected.keys() - tensors.keys(),
-        "unknown": tensors.keys() - expected.keys(),
-    }
-    for problem, names in problems.items():
-        if names:
-            raise ValueError(
-                f"{where}: array '{min(names)}' is {problem}. Do {CONFIG_NAME} and weights "
-                "belong together?"
-            )
+    check_names(where, tensors, expected)
     parameters = {}
     for name, tensor in tensors.items():
         dtype = str(tensor.dtype).removeprefix("torch.")

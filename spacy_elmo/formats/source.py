@@ -7,6 +7,7 @@ from typing import Union
 
 from ..bilm import BiLMNetwork
 from .hdf5 import read_hdf5
+from .many_langs import find_many_langs, read_many_langs
 from .native import CONFIG_NAME, WEIGHTS_NAME, read_native
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -23,7 +24,8 @@ def read_source(source: Source) -> BiLMNetwork:
     """Read a biLM from wherever it is.
 
     source: A bundled name; a native directory; a directory with one ``*options.json`` and one
-        HDF5 file; an HDF5 file in such a directory; or a pair of options and weights.
+        HDF5 file; an HDF5 file in such a directory; a pair of options and weights; or a
+        directory of ELMoForManyLangs.
     RAISES ValueError: There is no such source (the error lists what was tried), or it is
         damaged (the error names file and array).
     """
@@ -42,14 +44,17 @@ def read_source(source: Source) -> BiLMNetwork:
     if isfile(path):  # unlike Path's method, false for what can't be a path
         return read_hdf5(_only(path.parent, "*options.json"), path)
     if str(source) and isdir(path):
+        many_langs = find_many_langs(path)
+        if many_langs is not None and not (path / WEIGHTS_NAME).exists():
+            return read_many_langs(many_langs)
         if (path / WEIGHTS_NAME).exists() or (path / CONFIG_NAME).exists():
             return read_native(path)
         return read_hdf5(_only(path, "*options.json"), _only(path, "*.hdf5", "*.h5"))
     raise ValueError(
         f"Can't find the biLM '{source}'. Tried: a bundled name ({', '.join(bundled_names())}); "
         f"a file or directory at {path.absolute()}. Give one of these names, a directory that "
-        f"holds {CONFIG_NAME} and {WEIGHTS_NAME} or options.json and an HDF5 file of weights, or "
-        "a pair of paths (options, weights)."
+        f"holds {CONFIG_NAME} and {WEIGHTS_NAME}, options.json and an HDF5 file of weights, or a "
+        "biLM of ELMoForManyLangs, or a pair of paths (options, weights)."
     )
 
 
