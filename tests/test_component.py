@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 
@@ -286,6 +287,32 @@ def test_a_trained_pipeline_needs_no_source_and_gives_identical_scores(tmp_path,
         assert (after.tensor == before.tensor).all()
         for name in "ab":
             assert (after.user_data[name] == before.user_data[name]).all()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("name", ["many_langs_char", "many_langs_char_word"])
+def test_a_trained_pipeline_keeps_its_bilms_lexicons(fixtures, tmp_path, name, frozen):
+    shutil.copytree(fixtures / name, tmp_path / "bilm")
+    text = "He sat 银行 e\u0301\u0301 👩\u200d👩\u200d👧 مرحبا <bos> a" + "x" * 60
+    nlp = spacy.blank("en")
+    doc = Doc(nlp.vocab, words=text.split())
+    nlp.add_pipe("elmo", config={"model": {"source": str(tmp_path / "bilm")}})
+    expected = BiLM.load(tmp_path / "bilm").embed([text.split()])[0]
+    assert_allclose(nlp(doc)._.elmo.layers, expected, atol=1e-4)
+
+    nlp = trained(tmp_path / "bilm", [LISTENER], frozen=frozen)
+    doc = nlp(Doc(nlp.vocab, words=text.split()))
+    changed = not np.allclose(doc._.elmo.layers, expected, atol=1e-4)
+    assert changed != frozen
+    nlp.to_disk(tmp_path / "pipeline")
+    shutil.rmtree(tmp_path / "bilm")
+    for loaded in (
+        spacy.load(tmp_path / "pipeline"),
+        spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes()),
+    ):
+        after = loaded(Doc(loaded.vocab, words=text.split()))
+        assert (after._.elmo.layers == doc._.elmo.layers).all()
+        assert (after.user_data["a"] == doc.user_data["a"]).all()
 
 
 def test_a_pipeline_that_was_never_used_can_be_saved_and_used(source, tmp_path):

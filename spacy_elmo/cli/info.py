@@ -1,9 +1,12 @@
 """``python -m spacy elmo info``"""
 
+from typing import Union
+
 import typer
 from wasabi import msg
 
 from ..api import BiLM
+from ..bilm import CharCNNConfig, LexiconCNNConfig, LexiconConfig
 
 
 def info(
@@ -20,7 +23,7 @@ def info(
     msg.table(
         {
             "Layers": f"{bilm.config.n_layers} of width {bilm.config.width}",
-            "Characters": f"embedded in {cnn.embedding.dim}, {cnn.max_characters_per_token} a word",
+            **_lexicon_rows(cnn),
             "Filters": f"{filters}; {cnn.activation}",
             "Highway layers": cnn.n_highway,
             "LSTMs": f"{lstm.n_layers} a direction, {lstm.dim} cells to {lstm.projection_dim}",
@@ -28,3 +31,18 @@ def info(
             "Parameters": f"{parameters:,}",
         }
     )
+
+
+def _lexicon_rows(cnn: Union[CharCNNConfig, LexiconCNNConfig]) -> dict[str, str]:
+    """What of a text the biLM sees."""
+    length = f"{cnn.max_characters_per_token} a word"
+    if isinstance(cnn, CharCNNConfig):
+        return {"Characters": f"bytes embedded in {cnn.embedding.dim}, {length}"}
+    return {
+        "Characters": f"{_size(cnn.characters)}, {length}",
+        "Words": "none" if cnn.words is None else _size(cnn.words),
+    }
+
+
+def _size(lexicon: LexiconConfig) -> str:
+    return f"{len(lexicon.entries):,} entries embedded in {lexicon.dim}"

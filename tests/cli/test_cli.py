@@ -64,7 +64,8 @@ def test_info_of_the_bundled_model(run):
     code, output = run("info", "en_small")
     assert code == 0
     assert "Layers 3 of width 256" in output
-    assert "embedded in 16, 50 a word" in output
+    assert "Characters bytes embedded in 16, 50 a word" in output
+    assert "Words" not in output
     assert "32 of width 1, 32 of width 2, 64 of width 3, 128 of width 4, 256 of width 5" in output
     assert "Highway layers 1" in output
     assert "2 a direction, 512 cells to 128" in output
@@ -80,6 +81,17 @@ def test_info_of_files(run, published):
         assert "8 of width 1, 24 of width 3; tanh" in output
         assert "4 a direction, 40 cells to 10" in output
         assert "cell 3.0, projection 3.0" in output
+
+
+def test_info_of_a_bilm_with_lexicons(run, fixtures):
+    code, output = run("info", fixtures / "many_langs_char_word")
+    assert code == 0
+    assert "Characters 101 entries embedded in 10, 50 a word" in output
+    assert "Words 58 entries embedded in 8" in output
+    assert "4 of width 1, 4 of width 2, 8 of width 3, 16 of width 5; relu" in output
+    code, output = run("info", fixtures / "many_langs_char")
+    assert code == 0
+    assert "Words none" in output
 
 
 def test_info_of_an_unknown_source(run):
@@ -123,6 +135,19 @@ def test_convert_there_and_back_is_exact(run, published, tmp_path):
         assert len(arrays) == 35
         for name in arrays:
             assert np.array_equal(new[name][()], old[name][()]), name
+
+
+def test_convert_of_a_bilm_with_lexicons(run, fixtures, sentences, tmp_path):
+    source = fixtures / "many_langs_char_word"
+    code, _ = run("convert", source, tmp_path / "native")
+    assert code == 0
+    expected = BiLM.load(source).embed(sentences[:3])
+    for layers, other in zip(BiLM.load(tmp_path / "native").embed(sentences[:3]), expected):
+        np.testing.assert_array_equal(layers, other)
+    code, output = run("convert", source, tmp_path / "hdf5" / "w.hdf5", "--format", "hdf5")
+    assert code == 1
+    assert "has a lexicon, which only the native format can hold" in output
+    assert not (tmp_path / "hdf5").exists()
 
 
 def test_convert_of_an_unknown_source_writes_nothing(run, tmp_path):
