@@ -7,7 +7,7 @@ from typing import Literal, Union
 import numpy as np
 import torch
 
-from .bilm import BiLMConfig, BiLMNetwork, Engine
+from .bilm import BiLMConfig, BiLMNetwork, Engine, Precision
 from .formats import Source, read_source, write_hdf5, write_native
 
 
@@ -15,6 +15,7 @@ class BiLM:
     """A bidirectional language model that gives every word of a sentence its layers.
 
     network: The PyTorch module.
+    precision: What ``embed`` computes matrix products in.
 
     >>> bilm = BiLM.load("en_small")
     >>> layers = bilm.embed([["He", "sat"], ["Hello"]])
@@ -22,8 +23,9 @@ class BiLM:
     [(3, 2, 256), (3, 1, 256)]
     """
 
-    def __init__(self, network: BiLMNetwork) -> None:
+    def __init__(self, network: BiLMNetwork, precision: Precision = "float32") -> None:
         self.network = network
+        self._engine = Engine(network, precision)
 
     @property
     def config(self) -> BiLMConfig:
@@ -31,16 +33,24 @@ class BiLM:
         return self.network.config
 
     @classmethod
-    def load(cls, source: Source, *, device: Union[str, torch.device] = "cpu") -> "BiLM":
+    def load(
+        cls,
+        source: Source,
+        *,
+        device: Union[str, torch.device] = "cpu",
+        precision: Precision = "float32",
+    ) -> "BiLM":
         """Load a biLM.
 
         source: A bundled name (``"en_small"``); a directory, in the native or the published
             layout or that of ELMoForManyLangs; an HDF5 file with its options beside it; or a pair
             (options, weights).
         device: The PyTorch device to compute on.
+        precision: What matrix products are computed in: "float32" (exact), or "bfloat16" or "int8",
+            which are faster and a little less exact.
         RAISES ValueError: No such source, or its files are damaged or don't fit together.
         """
-        return cls(read_source(source).to(device))
+        return cls(read_source(source).to(device), precision)
 
     def embed(
         self,
@@ -67,7 +77,7 @@ class BiLM:
                     'Use embed([["two", "words"]]).'
                 )
         with torch.inference_mode():
-            layers = Engine(self.network, max_batch_tokens)(sentences, stateful)
+            layers = self._engine(sentences, max_batch_tokens=max_batch_tokens, stateful=stateful)
         # Copies, because an array that is a view would keep its whole batch in memory.
         return [array.cpu().numpy().copy() for array in layers]
 

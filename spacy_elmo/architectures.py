@@ -1,11 +1,12 @@
 """The registered architectures: what a config can name."""
 
-from typing import Any, Dict, Iterator, List, Literal, Optional, Union
+from typing import Any, Dict, Iterator, List, Optional, Union
 
 from spacy.tokens import Doc
 from thinc.api import Model, chain
 from thinc.types import Floats2d
 
+from .bilm import Precision
 from .layers import ElmoListener, bilm_layer, scalar_mix
 from .spans import SpanGetter
 
@@ -22,7 +23,7 @@ def build_bilm_v1(
     source: SourceConfig,
     get_spans: SpanGetter,
     frozen: bool = True,
-    precision: Literal["float32"] = "float32",
+    precision: Precision = "float32",
     mix_weights: Optional[List[float]] = None,
     max_batch_tokens: int = 4096,
 ) -> Tok2Vec:
@@ -33,7 +34,8 @@ def build_bilm_v1(
         needed, and never when a trained pipeline is loaded.
     get_spans (Callable[[List[Doc]], List[List[Span]]]): Cuts Docs into what the biLM reads.
     frozen (bool): Keep the biLM as it is and let only the mixes learn; false fine-tunes it.
-    precision (str): What is computed with: "float32".
+    precision (str): What matrix products are computed in where no gradient is needed: "float32"
+        (exact), or "bfloat16" or "int8", which are faster and a little less exact.
     mix_weights (Optional[List[float]]): The own mix's factor of each layer, not learned. By
         default it starts as their mean, and learns if a stock Tok2VecListener is trained with it.
     max_batch_tokens (int): Most tokens that are computed together; bounds the memory.
@@ -70,7 +72,7 @@ def build_tok2vec_elmo_v1(
     source: SourceConfig,
     get_spans: SpanGetter,
     frozen: bool = True,
-    precision: Literal["float32"] = "float32",
+    precision: Precision = "float32",
     mix_weights: Optional[List[float]] = None,
     layer_norm: bool = False,
     dropout: float = 0.0,
@@ -83,7 +85,7 @@ def build_tok2vec_elmo_v1(
     if max_batch_tokens < 1:
         raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
     model: Tok2Vec = chain(
-        bilm_layer(source, frozen, max_batch_tokens, get_spans),
+        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans),
         scalar_mix(mix_weights, layer_norm, dropout),
     )
     model.attrs["replace_listener"] = replace_listener

@@ -11,7 +11,7 @@ from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
 
 OPTIONS = {
     "lstm": {
-        "dim": 6,
+        "dim": 32,
         "projection_dim": 4,
         "n_layers": 2,
         "cell_clip": 3,
@@ -20,7 +20,7 @@ OPTIONS = {
     },
     "char_cnn": {
         "activation": "relu",
-        "filters": [[1, 3], [3, 5]],
+        "filters": [[1, 12], [3, 20]],
         "n_highway": 1,
         "embedding": {"dim": 3},
         "n_characters": 262,

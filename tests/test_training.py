@@ -136,6 +136,7 @@ def test_language_update_steps_with_the_gradient_of_its_own_batch(source):
 def test_fine_tuning_learns(source, listener):
     nlp = tiny_pipeline(source, [listener], frozen=False)
     sgd = nlp.initialize(lambda: examples(nlp))
+    sgd.learn_rate = 0.01
     before = {name: p.detach().clone() for name, p in parameters_of(nlp).items()}
     first = total_loss(nlp, "a")
     for _ in range(30):

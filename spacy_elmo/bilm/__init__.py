@@ -9,6 +9,7 @@ from .config import (
     LSTMConfig,
 )
 from .engine import Engine
+from .kernels import Precision
 from .network import BiLMNetwork
 
 __all__ = [

@@ -21,6 +21,14 @@ class Highway(nn.Module):
         return torch.lerp(x, torch.relu(self.transform(x)), carry)
 
 
+class PooledConvolution(nn.Conv1d):
+    """A convolution over characters and the largest value of each filter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (n_words, embedding_dim, n_characters); result: (n_words, n_filters)."""
+        return super().forward(x).amax(dim=2)
+
+
 class CharCNN(nn.Module):
     """Character embeddings, convolutions, max-pooling and highway layers (Peters et al. 2018,
     section 3.4; Kim et al. 2016). What a token encoder makes of them is its own.
@@ -34,7 +42,8 @@ class CharCNN(nn.Module):
         super().__init__()
         self.char_embedding = nn.Embedding(n_characters, embedding_dim)
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(embedding_dim, n_filters, width) for width, n_filters in config.filters
+            PooledConvolution(embedding_dim, n_filters, width)
+            for width, n_filters in config.filters
         )
         self.activation = torch.relu if config.activation == "relu" else torch.tanh
         self.highways = nn.Sequential(*(Highway(config.n_filters) for _ in range(config.n_highway)))
@@ -43,5 +52,5 @@ class CharCNN(nn.Module):
         """char_ids: (n_words, n_characters), int64; result: (n_words, n_filters)."""
         characters = self.char_embedding(char_ids).transpose(1, 2)
         # Both activations grow with their argument, so pooling first gives the same at less cost.
-        pooled = [convolution(characters).amax(dim=2) for convolution in self.convolutions]
+        pooled = [convolution(characters) for convolution in self.convolutions]
         return self.highways(self.activation(torch.cat(pooled, dim=1)))

@@ -10,9 +10,11 @@ from .config import BiLMConfig, LexiconCNNConfig, LSTMConfig
 from .lexicon_encoder import LexiconEncoder
 from .lstm import LSTMState, ProjectedLSTM
 from .packing import Packing
+from .threads import side_by_side
 from .token_encoder import TokenEncoder
 
 LSTMStates = list[LSTMState]  # one a layer
+States = tuple[LSTMStates, LSTMStates]  # of both directions
 
 
 class LSTMStack(nn.Module):
@@ -78,8 +80,8 @@ class BiLMNetwork(nn.Module):
         words: Tensor,
         word_ids: Tensor,
         lengths: Sequence[int],
-        states: Optional[tuple[LSTMStates, LSTMStates]] = None,
-    ) -> tuple[Tensor, tuple[LSTMStates, LSTMStates]]:
+        states: Optional[States] = None,
+    ) -> tuple[Tensor, States]:
         """The layers of every token.
 
         words: (n_words, projection_dim): the token encoder's output for the distinct words.
@@ -94,13 +96,19 @@ class BiLMNetwork(nn.Module):
         """
         packing = Packing.from_lengths(lengths, words.device)
         starts = (None, None) if states is None else states
-        halves, final = [], []
-        for stack, order, start in [
-            (self.forward_lstm, packing.forward, starts[0]),
-            (self.backward_lstm, packing.backward, starts[1]),
-        ]:
+
+        def run(
+            stack: nn.Module, order: Tensor, start: Optional[LSTMStates]
+        ) -> tuple[Tensor, LSTMStates]:
             packed = words[word_ids[order]]
             outputs, end = stack(packed, packing.batch_sizes, start)
-            halves.append(torch.stack([packed, *outputs])[:, order.argsort()])
-            final.append(end)
-        return torch.cat(halves, dim=2), (final[0], final[1])
+            return torch.stack([packed, *outputs])[:, order.argsort()], end
+
+        (forward, forward_end), (backward, backward_end) = side_by_side(
+            [
+                lambda: run(self.forward_lstm, packing.forward, starts[0]),
+                lambda: run(self.backward_lstm, packing.backward, starts[1]),
+            ],
+            words.device,
+        )
+        return torch.cat([forward, backward], dim=2), (forward_end, backward_end)

@@ -8,7 +8,7 @@ from thinc.api import ArgsKwargs, Model, PyTorchShim, get_torch_default_device, 
 from thinc.shims import Shim
 from thinc.types import Floats3d
 
-from ..bilm import Engine
+from ..bilm import Engine, Precision
 from ..formats import Source, network_from_bytes, network_to_bytes, parse_config, read_source
 from ..spans import SpanGetter, get_sentences
 
@@ -19,6 +19,7 @@ OutT = List[Floats3d]
 def bilm_layer(
     source: Source,
     frozen: bool,
+    precision: Precision,
     max_batch_tokens: int,
     get_spans: SpanGetter,
 ) -> Model[InT, OutT]:
@@ -26,6 +27,7 @@ def bilm_layer(
 
     source: Where the weights are read from when they are first needed.
     frozen: Whether the biLM stays as it is; its layer then has no gradient.
+    precision: What matrix products are computed in, except where gradients are.
     max_batch_tokens: Most tokens that are computed together.
     get_spans: Cuts Docs into sentences.
     """
@@ -35,7 +37,7 @@ def bilm_layer(
         init=init,
         dims={"nO": None},
         attrs={"get_spans": get_spans},
-        shims=[BiLMShim(source, frozen, max_batch_tokens)],
+        shims=[BiLMShim(source, frozen, precision, max_batch_tokens)],
     )
 
 
@@ -51,7 +53,10 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     config = shim.engine.network.config
     model.set_dim("nO", config.width)
     sentences = get_sentences(docs, model.attrs["get_spans"])
-    words = ArgsKwargs(([s.words for in_doc in sentences for s in in_doc],), {})
+    words = ArgsKwargs(
+        ([s.words for in_doc in sentences for s in in_doc],),
+        {"max_batch_tokens": shim.max_batch_tokens},
+    )
     # In training mode the shim keeps what a gradient needs; a frozen biLM has none.
     tensors, backprop_tensors = shim(words, is_train and not shim.frozen)
 
@@ -91,13 +96,17 @@ class BiLMShim(PyTorchShim):
 
     source: Where the weights are read from.
     frozen: Whether the biLM stays as it is.
+    precision: What matrix products are computed in, except where gradients are.
     max_batch_tokens: Most tokens that are computed together.
     """
 
-    def __init__(self, source: Source, frozen: bool, max_batch_tokens: int) -> None:
+    def __init__(
+        self, source: Source, frozen: bool, precision: Precision, max_batch_tokens: int
+    ) -> None:
         self._engine: Optional[Engine] = None
         self.source = source
         self.frozen = frozen
+        self.precision = precision
         self.max_batch_tokens = max_batch_tokens
         super().__init__(None)
 
@@ -142,4 +151,4 @@ class BiLMShim(PyTorchShim):
         return self
 
     def _set_network(self, network: Any) -> None:
-        self._engine = Engine(network, self.max_batch_tokens).to(get_torch_default_device())
+        self._engine = Engine(network, self.precision).to(get_torch_default_device())

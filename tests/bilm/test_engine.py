@@ -8,8 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from spacy_elmo.bilm import Engine
-from spacy_elmo.bilm import engine as engine_module
+from spacy_elmo.bilm import Engine, inference
 
 FEW_WORDS = st.sampled_from(["a", "bank", "of", "", "é", "银行", "<S>", "x" * 60])
 ANY_WORDS = st.text(st.characters(codec=None, exclude_categories=()), max_size=12)
@@ -31,7 +30,7 @@ HARD_SENTENCES = [
 
 def embed(network, sentences, max_batch_tokens=4096, stateful=False):
     with torch.no_grad():
-        layers = Engine(network, max_batch_tokens)(sentences, stateful)
+        layers = Engine(network)(sentences, max_batch_tokens=max_batch_tokens, stateful=stateful)
         return [sentence.numpy() for sentence in layers]
 
 
@@ -201,7 +200,7 @@ def test_each_distinct_word_of_a_batch_is_encoded_once(network):
 def test_words_may_pass_the_token_encoder_in_several_products(network, monkeypatch):
     words = [f"{'x' * (i % 11)}{i}" for i in range(40)]
     whole = embed(network, [words])
-    monkeypatch.setattr(engine_module, "WORDS_PER_PRODUCT", 7)
+    monkeypatch.setattr(inference, "WORDS_PER_PRODUCT", 7)
     assert_close(embed(network, [words]), whole)
 
 
@@ -239,12 +238,14 @@ def test_gradients(make_network, name):
         dim=4,
         projection_dim=3,
     ).double()
-    engine = Engine(network, max_batch_tokens=9)
+    engine = Engine(network)
     sentences = [["a", "bank"], [], ["b"], ["of", "a", "river"]]
 
     def layers(value):
         parameters = {f"network.{name}": value}
-        return torch.cat(functional_call(engine, parameters, (sentences,)), dim=1)
+        return torch.cat(
+            functional_call(engine, parameters, (sentences,), {"max_batch_tokens": 9}), dim=1
+        )
 
     value = network.get_parameter(name).detach().clone().requires_grad_()
     assert layers(value).requires_grad

@@ -1,0 +1,79 @@
+"""Computing layers without gradients, as fast as the hardware allows."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from .kernels import Precision
+from .network import BiLMNetwork, States
+from .packed import pack_network
+from .threads import side_by_side
+from .word_memory import WordMemory
+
+WORDS_PER_PRODUCT = 256  # words that pass the token encoder together
+MEMORY_BYTES = 2**26  # of the vectors of words that are remembered
+
+
+class Inference:
+    """A network's weights, packed for one precision, and the words they have encoded.
+
+    network: The biLM, float32. Its weights are copied.
+    precision: What matrix products are computed in.
+    """
+
+    def __init__(self, network: BiLMNetwork, precision: Precision) -> None:
+        self._versions = _versions(network)
+        # As long as these are held, no other weights can have their addresses.
+        self._weights = [parameter.detach() for parameter in network.parameters()]
+        self._device = self._weights[0].device
+        with torch.no_grad():
+            self._network = pack_network(network, precision)
+        self._memory = WordMemory(self._encode, MEMORY_BYTES)
+
+    def __deepcopy__(self, memo: Any) -> "Inference":
+        return self  # a copied network's weights lie elsewhere, and are packed anew
+
+    def is_of(self, network: BiLMNetwork) -> bool:
+        """Whether the network's weights are still those that were packed."""
+        return self._versions == _versions(network)
+
+    def __call__(
+        self, tokens: Sequence[str], lengths: Sequence[int], states: Optional[States]
+    ) -> tuple[Tensor, States]:
+        """The layers of every token. As ``BiLMNetwork.forward``, but for words instead of their
+        encodings.
+
+        tokens: The words of all sentences, one sentence after the other, with boundaries.
+        """
+        table, rows = self._memory.look_up(tokens)
+        return self._network(table, rows.to(self._device), lengths, states)
+
+    def _encode(self, words: list[str]) -> Tensor:
+        """RETURNS: (n_words, projection_dim)."""
+        # Words of similar length share a product, so that short ones need little padding.
+        order = sorted(range(len(words)), key=lambda i: len(words[i]))
+        shares = [order[::2], order[1::2]] if len(words) > WORDS_PER_PRODUCT else [order]
+        parts = side_by_side(
+            [partial(self._encode_share, [words[i] for i in share]) for share in shares],
+            self._device,
+        )
+        encoded = torch.cat(parts)
+        result = torch.empty_like(encoded)
+        result[[i for share in shares for i in share]] = encoded
+        return result
+
+    def _encode_share(self, words: list[str]) -> Tensor:
+        encoder = self._network.token_encoder
+        encoded = []
+        for start in range(0, len(words), WORDS_PER_PRODUCT):
+            ids = encoder.words_to_ids(words[start : start + WORDS_PER_PRODUCT])
+            encoded.append(encoder(*(array.to(self._device) for array in ids)))
+        return torch.cat(encoded)
+
+
+def _versions(network: BiLMNetwork) -> list[tuple[int, int]]:
+    """Changes whenever a weight is changed in place or replaced."""
+    return [(weight.data_ptr(), weight._version) for weight in network.parameters()]

@@ -1,0 +1,16 @@
+"""Functions whose loops run outside the Python interpreter."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def scripted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function to TorchScript: its steps follow each other without Python between them,
+    and threads that run it don't wait for each other. It needs no compiler on the machine, which
+    ``torch.compile``, recommended in its place by a warning, does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(function)

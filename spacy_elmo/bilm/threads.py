@@ -1,0 +1,55 @@
+"""Work that runs on different cores side by side."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import torch
+
+ResultT = TypeVar("ResultT")
+
+
+def side_by_side(tasks: Sequence[Callable[[], ResultT]], device: torch.device) -> list[ResultT]:
+    """Run tasks, each on its share of PyTorch's threads, if they don't record gradients.
+
+    Two tasks that don't wait for each other keep two cores busier than one task whose every
+    operation is spread over both.
+
+    tasks: They don't share what they write.
+    device: What they compute on. If it isn't the CPU, they run one after the other.
+    RETURNS: Their results, in order.
+    """
+    n_threads = torch.get_num_threads()
+    if n_threads == 1 or len(tasks) == 1 or device.type != "cpu" or torch.is_grad_enabled():
+        return [task() for task in tasks]
+    return [future.result() for future in [_pool(n_threads).submit(task) for task in tasks]]
+
+
+@cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """Two threads of Python that share PyTorch's."""
+
+    def start() -> None:
+        torch.set_grad_enabled(False)  # these two settings are each thread's own
+        torch.set_num_threads(n_threads // 2)
+
+    pool = ThreadPoolExecutor(2, "spacy-elmo", start)
+    for future in [pool.submit(torch.get_num_threads) for _ in range(2)]:
+        future.result()
+    torch.set_num_threads(n_threads)  # the threads have changed the value that new ones get
+    return pool
+
+
+@cache  # once a process
+def use_one_thread_after_fork() -> None:
+    """PyTorch's thread pool does not survive a fork: a child of a process that has computed with
+    several threads would wait for them forever (spaCy's n_process forks). Nor do our threads."""
+
+    def after_in_child() -> None:
+        _pool.cache_clear()
+        torch.set_num_threads(1)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=after_in_child)

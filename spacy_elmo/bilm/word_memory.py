@@ -1,0 +1,57 @@
+"""Remembers what the token encoder made of each word."""
+
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+
+class WordMemory:
+    """The token encoder's output for words that have been seen.
+
+    It depends on nothing but the word, so it is as good as computed anew. When the memory is full,
+    it forgets everything and starts again.
+
+    encode: From words to (n_words, projection_dim), float32.
+    max_bytes: Most memory of the stored vectors; one batch's words are held even beyond it.
+    """
+
+    def __init__(self, encode: Callable[[list[str]], Tensor], max_bytes: int) -> None:
+        self.encode = encode
+        self.max_bytes = max_bytes
+        self._lock = Lock()
+        self._forget()
+
+    def look_up(self, words: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """words: Any words, also several times.
+        RETURNS: A table of vectors, (n_rows, projection_dim), and each word's row in it, (n_words,)
+        int64. These rows of this table never change."""
+        distinct = dict.fromkeys(words)
+        with self._lock:
+            missing = [word for word in distinct if word not in self._rows]
+            if missing and self._is_too_large(len(self._rows) + len(missing)):
+                self._forget()
+                missing = list(distinct)
+            if missing:
+                self._store(missing)
+            rows = self._rows
+            return self._table, torch.tensor([rows[word] for word in words])
+
+    def _is_too_large(self, n_rows: int) -> bool:
+        return n_rows * self._table.shape[1] * self._table.element_size() > self.max_bytes
+
+    def _forget(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._table = torch.empty(0, 0)
+
+    def _store(self, words: list[str]) -> None:
+        vectors = self.encode(words)
+        start, stop = len(self._rows), len(self._rows) + len(words)
+        if stop > len(self._table):
+            table = vectors.new_empty(max(stop, 2 * len(self._table)), vectors.shape[1])
+            if start:
+                table[:start] = self._table[:start]
+            self._table = table
+        self._table[start:stop] = vectors
+        self._rows.update(zip(words, range(start, stop)))
