@@ -34,10 +34,13 @@ class BiLM:
     def load(cls, source: Source, *, device: Union[str, torch.device] = "cpu") -> "BiLM":
         """Load a biLM.
 
-        source: A bundled name (``"en_small"``); a directory, in the native or the published
-            layout; an HDF5 file with its options beside it; or a pair (options, weights).
+        source: A bundled name (``"en_small"``) or a published one (``"allennlp/small"``); a
+            directory, in the native or the published layout; an HDF5 file with its options
+            beside it; a pair (options, weights); or the URLs of such files. What is remote is
+            fetched once and kept in a cache.
         device: The PyTorch device to compute on.
-        RAISES ValueError: No such source, or its files are damaged or don't fit together.
+        RAISES ValueError: No such source, it can't be fetched, or its files are damaged or don't
+            fit together.
         """
         return cls(read_source(source).to(device))
 

@@ -3,9 +3,11 @@
 from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
 from .native import network_from_bytes, network_to_bytes, read_native, write_native
-from .source import Source, read_source
+from .published import PUBLISHED
+from .source import Source, read_source, resolve_source
 
 __all__ = [
+    "PUBLISHED",
     "Source",
     "network_from_bytes",
     "network_to_bytes",
@@ -13,6 +15,7 @@ __all__ = [
     "read_hdf5",
     "read_native",
     "read_source",
+    "resolve_source",
     "write_hdf5",
     "write_native",
 ]
