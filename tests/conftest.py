@@ -9,9 +9,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny products only wait for eac
 import numpy as np
 import pytest
 import torch
+from http_server import Server
 from torch import nn
 
 from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
+from spacy_elmo.formats import remote
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +157,27 @@ def sigmoid(x):
 
 def activate(name, x):
     return {"relu": lambda: np.maximum(x, 0), "tanh": lambda: np.tanh(x)}[name]()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """An empty cache of fetched files. No test sees the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("SPACY_ELMO_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """A factory of web servers on this machine; pauses between attempts are none."""
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    servers = []
+
+    def start(files, **options):
+        servers.append(Server(files, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

@@ -315,6 +315,24 @@ def test_a_trained_pipeline_keeps_its_bilms_lexicons(fixtures, tmp_path, name, f
         assert (after.user_data["a"] == doc.user_data["a"]).all()
 
 
+def test_a_remote_source_is_fetched_when_it_is_needed_and_never_for_a_trained_pipeline(
+    source, serve, cache, tmp_path
+):
+    files = ["config.json", "model.safetensors"]
+    server = serve({f"bilm/{name}": (tmp_path / "bilm" / name).read_bytes() for name in files})
+    nlp = tiny_pipeline(f"{server.url}/bilm")
+    assert server.requests == []
+    expected = tiny_pipeline(source)(TEXTS[0]).tensor
+    assert_allclose(nlp(TEXTS[0]).tensor, expected, atol=1e-6)
+    assert [path for path, _ in server.requests] == [f"bilm/{name}" for name in files]
+    nlp.to_disk(tmp_path / "pipeline")
+    shutil.rmtree(cache)
+    loaded = spacy.load(tmp_path / "pipeline")
+    assert_allclose(loaded(TEXTS[0]).tensor, expected, atol=1e-6)
+    assert len(server.requests) == 2
+    assert not cache.exists()
+
+
 def test_a_pipeline_that_was_never_used_can_be_saved_and_used(source, tmp_path):
     nlp = tiny_pipeline(source)
     nlp.to_disk(tmp_path / "pipeline")

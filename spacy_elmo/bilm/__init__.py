@@ -21,4 +21,5 @@ __all__ = [
     "LSTMConfig",
     "LexiconCNNConfig",
     "LexiconConfig",
+    "Precision",
 ]

@@ -4,9 +4,11 @@ from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
 from .many_langs import read_many_langs
 from .native import network_from_bytes, network_to_bytes, read_native, write_native
-from .source import Source, read_source
+from .published import PUBLISHED
+from .source import Source, read_source, resolve_source
 
 __all__ = [
+    "PUBLISHED",
     "Source",
     "network_from_bytes",
     "network_to_bytes",
@@ -15,6 +17,7 @@ __all__ = [
     "read_many_langs",
     "read_native",
     "read_source",
+    "resolve_source",
     "write_hdf5",
     "write_native",
 ]

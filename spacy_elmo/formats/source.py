@@ -1,18 +1,28 @@
-"""Finds out what a source of weights is and reads it."""
+"""Finds out what a source of weights is and reads it: first which files it names, which are
+fetched if need be, then what format they have."""
 
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from os.path import isdir, isfile
 from pathlib import Path
 from typing import Union
 
+from fsspec.implementations.local import LocalFileSystem
+
 from ..bilm import BiLMNetwork
+from .archive import is_archive_name
 from .hdf5 import read_hdf5
 from .many_langs import find_many_langs, read_many_langs
 from .native import CONFIG_NAME, WEIGHTS_NAME, read_native
+from .published import PUBLISHED
+from .remote import NotAvailable, fetch, fetch_archive, unpacked_path
+from .urls import Url, is_url
 
 MODELS = Path(__file__).parent.parent / "models"
 
 Source = Union[str, Path, Sequence[Union[str, Path]]]
+Local = Union[Path, tuple[Path, Path]]
 
 
 def bundled_names() -> list[str]:
@@ -23,39 +33,149 @@ def bundled_names() -> list[str]:
 def read_source(source: Source) -> BiLMNetwork:
     """Read a biLM from wherever it is.
 
-    source: A bundled name; a native directory; a directory with one ``*options.json`` and one
-        HDF5 file; an HDF5 file in such a directory; a pair of options and weights; or a
-        directory of ELMoForManyLangs.
-    RAISES ValueError: There is no such source (the error lists what was tried), or it is
-        damaged (the error names file and array).
+    source: As ``resolve_source`` takes it.
+    RAISES ValueError: There is no such source (the error lists what was tried), it can't be
+        fetched, or it is damaged (the error names file and array).
+    """
+    return read_local(resolve_source(source))
+
+
+def resolve_source(source: Source) -> Local:
+    """The files of a biLM on this machine. What is remote is fetched, unless the cache has it.
+
+    source: A bundled or published name; a path; a URL that fsspec opens; or a pair of options
+        and weights, paths or URLs. A URL is that of an archive, an HDF5 file with its options
+        beside it, or a native directory. ``#sha256=…`` at its end is the file's checksum.
+    RETURNS: A path that exists, or the pair of options and weights.
+    RAISES ValueError: There is no such source (the error lists what was tried), or it can't be
+        fetched.
     """
     if not isinstance(source, (str, Path)):
         if len(source) != 2:
             raise ValueError(
                 f"A source of several files is a pair (options, weights), but got {source!r}."
             )
-        options, weights = source
-        return read_hdf5(Path(options), Path(weights))
-    if str(source) in bundled_names():
-        return read_native(MODELS / str(source))
+        options, weights = (_resolve_file(file) for file in source)
+        return options, weights
+    name = str(source)
+    if name in bundled_names():
+        return MODELS / name
+    if name in PUBLISHED:
+        return resolve_source(PUBLISHED[name].source)
+    if is_url(name):
+        return _resolve_url(name)
     path = Path(source)
-    if path.name == WEIGHTS_NAME:
-        return read_native(path.parent)
-    if isfile(path):  # unlike Path's method, false for what can't be a path
-        return read_hdf5(_only(path.parent, "*options.json"), path)
-    if str(source) and isdir(path):
-        many_langs = find_many_langs(path)
-        if many_langs is not None and not (path / WEIGHTS_NAME).exists():
-            return read_many_langs(many_langs)
-        if (path / WEIGHTS_NAME).exists() or (path / CONFIG_NAME).exists():
-            return read_native(path)
-        return read_hdf5(_only(path, "*options.json"), _only(path, "*.hdf5", "*.h5"))
+    if name and (isfile(path) or isdir(path)):  # unlike Path's methods, false for what is no path
+        return path
+    names = [*bundled_names(), *PUBLISHED]
+    similar = get_close_matches(name, names, cutoff=0.5)
     raise ValueError(
-        f"Can't find the biLM '{source}'. Tried: a bundled name ({', '.join(bundled_names())}); "
-        f"a file or directory at {path.absolute()}. Give one of these names, a directory that "
-        f"holds {CONFIG_NAME} and {WEIGHTS_NAME}, options.json and an HDF5 file of weights, or a "
-        "biLM of ELMoForManyLangs, or a pair of paths (options, weights)."
+        f"Can't find the biLM '{source}'. Tried: a bundled name ({', '.join(bundled_names())}); a "
+        f"published name ('python -m spacy elmo download --list' prints all {len(PUBLISHED)}); "
+        f"a file or directory at {path.absolute()}. "
+        + (f"Did you mean {' or '.join(similar)}? " if similar else "")
+        + f"Give one of these names, a directory that holds {CONFIG_NAME} and {WEIGHTS_NAME} or "
+        "options.json and an HDF5 file of weights, a directory of ELMoForManyLangs, a URL, or a "
+        "pair of paths or URLs (options, weights)."
     )
+
+
+def read_local(local: Local) -> BiLMNetwork:
+    """Read a biLM from files on this machine.
+
+    local: A native directory; a directory with one ``*options.json`` and one HDF5 file; an HDF5
+        file in such a directory; a pair of options and weights; or a directory of
+        ELMoForManyLangs.
+    RAISES ValueError: The files are of no known format, or damaged.
+    """
+    if not isinstance(local, Path):
+        options, weights = local
+        return read_hdf5(options, weights)
+    if local.is_dir():
+        many_langs = find_many_langs(local)
+        if many_langs is not None and not (local / WEIGHTS_NAME).exists():
+            return read_many_langs(many_langs)
+        if (local / WEIGHTS_NAME).exists() or (local / CONFIG_NAME).exists():
+            return read_native(local)
+        return read_hdf5(_only(local, "*options.json"), _only(local, "*.hdf5", "*.h5"))
+    if local.name == WEIGHTS_NAME:
+        return read_native(local.parent)
+    if is_archive_name(local.name):
+        raise ValueError(f"{local} is an archive. Unpack it and give the directory.")
+    return read_hdf5(_only(local.parent, "*options.json"), local)
+
+
+def _resolve_file(file: Union[str, Path]) -> Path:
+    """One file of a pair."""
+    if not is_url(str(file)):
+        return Path(file)
+    url = Url.parse(str(file))
+    return _file_path(url) if _is_file_url(url) else fetch(url, url.place)
+
+
+def _resolve_url(text: str) -> Local:
+    url = Url.parse(text)
+    if _is_file_url(url):
+        return resolve_source(_file_path(url))
+    place = url.place
+    if is_archive_name(url.name):
+        return fetch_archive(url, place)
+    if url.name.endswith((".hdf5", ".h5")):
+        return _fetch_options(url, place), fetch(url, place)
+    if url.name == WEIGHTS_NAME:
+        fetch(url.beside(CONFIG_NAME), place)
+        return fetch(url, place)
+    # Now it is a directory, which has no checksum, or an archive whose name doesn't say so.
+    if url.sha256 is not None or unpacked_path(url, place).exists():
+        return fetch_archive(url, place)
+    return _fetch_directory(url)
+
+
+def _fetch_options(weights: Url, place: Path) -> Path:
+    """The options that belong to published weights: ``elmo_weights.hdf5`` has them in
+    ``elmo_options.json``, or else in ``options.json``."""
+    names = [re.sub("weights.*$", "options.json", weights.name), "options.json"]
+    urls = [weights.beside(name) for name in dict.fromkeys(names) if name != weights.name]
+    for url in urls:
+        if (place / url.file_name).exists():
+            return place / url.file_name
+    for url in urls:
+        try:
+            return fetch(url, place)
+        except NotAvailable as error:
+            reason = error
+    raise ValueError(
+        f"Can't find the options of {weights}. Tried: {', '.join(map(str, urls))}. A pair of "
+        "URLs (options, weights) says which files to use."
+    ) from reason
+
+
+def _fetch_directory(url: Url) -> Path:
+    """Fetch a native directory, or else an archive."""
+    config = url.inside(CONFIG_NAME)
+    try:
+        fetch(config, config.place)
+    except NotAvailable as error:
+        if not url.name:
+            raise
+        try:
+            return fetch_archive(url, url.place)
+        except ValueError as other:
+            raise ValueError(
+                f"Can't find a biLM at {url}. Tried: a directory with {CONFIG_NAME} and "
+                f"{WEIGHTS_NAME} ({error}); an archive ({other})."
+            ) from other
+    return fetch(url.inside(WEIGHTS_NAME), config.place).parent
+
+
+def _is_file_url(url: Url) -> bool:
+    return url.schemes in (["file"], ["local"])
+
+
+def _file_path(url: Url) -> Path:
+    if url.sha256 is not None:
+        raise ValueError(f"{url}: a file on this machine is not compared with a checksum.")
+    return Path(LocalFileSystem._strip_protocol(url.address))
 
 
 def _only(directory: Path, *patterns: str) -> Path:

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.metadata
 import json
 import re
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from spacy_elmo import BiLM
 from spacy_elmo.cli import elmo_cli
+from spacy_elmo.formats import PUBLISHED
 from spacy_elmo.formats.source import MODELS
 
 
@@ -53,6 +55,7 @@ def test_help_lists_the_commands(run):
         _, output = run(*arguments)
         assert "info" in output
         assert "convert" in output
+        assert "download" in output
 
 
 def test_info_of_the_bundled_model(run):
@@ -191,6 +194,7 @@ def test_convert_does_not_replace_a_directory_by_a_file(run, published, tmp_path
     [
         ["info"],
         ["convert", "en_small"],
+        ["download"],
         ["convert", "en_small", "out", "--format", "pickle"],
         ["explain", "en_small"],
     ],
@@ -212,3 +216,67 @@ def test_docs_from_a_file_can_be_read_without_a_pipeline():
     """Importing the package is enough for the extensions."""
     code = "import spacy_elmo; from spacy.tokens import Doc; assert Doc.has_extension('elmo')"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def remote_bilm(serve, fixtures):
+    """A server with a published biLM."""
+    folder = fixtures / "deep"
+    names = {"elmo_options.json": "options.json", "elmo_weights.hdf5": "weights.hdf5"}
+    return serve({name: (folder / path).read_bytes() for name, path in names.items()})
+
+
+def test_download_of_a_url(run, remote_bilm, cache):
+    url = f"{remote_bilm.url}/elmo_weights.hdf5"
+    code, output = run("download", url)
+    assert code == 0
+    for name in ("elmo_options.json", "elmo_weights.hdf5"):
+        (path,) = cache.rglob(name)
+        assert without_blanks(path) in without_blanks(output)
+    assert "Layers 5 of width 20" in output
+    remote_bilm.close()
+    assert run("download", url)[0] == 0
+    code, output = run("info", url)
+    assert code == 0
+    assert "Layers 5 of width 20" in output
+
+
+def test_download_of_a_published_name(run, remote_bilm, monkeypatch):
+    urls = tuple(f"{remote_bilm.url}/elmo_{name}" for name in ("options.json", "weights.hdf5"))
+    bilm = dataclasses.replace(PUBLISHED["allennlp/small"], source=urls)
+    monkeypatch.setitem(PUBLISHED, "allennlp/small", bilm)
+    code, output = run("download", "allennlp/small")
+    assert code == 0
+    assert "'allennlp/small' is here" in output
+    assert "Peters et al. 2018" in output
+    assert "Licence" in output
+
+
+def test_download_of_what_is_here_already(run, cache):
+    code, output = run("download", "en_small")
+    assert code == 0
+    assert without_blanks(MODELS / "en_small") in without_blanks(output)
+    assert list(cache.iterdir()) == []
+
+
+def test_download_lists_the_published_names(run):
+    code, output = run("download", "--list")
+    assert code == 0
+    for name, bilm in PUBLISHED.items():
+        assert f"{name} {bilm.description}" in output
+
+
+def test_download_of_an_unknown_source(run):
+    code, output = run("download", "allennlp/smal")
+    assert code == 1
+    assert "Can't download 'allennlp/smal'" in output
+    assert "Did you mean" in output
+
+
+def test_download_of_damaged_files(run, serve, fixtures):
+    weights = (fixtures / "deep" / "weights.hdf5").read_bytes()[:1000]
+    options = (fixtures / "deep" / "options.json").read_bytes()
+    server = serve({"weights.hdf5": weights, "options.json": options})
+    code, output = run("download", f"{server.url}/weights.hdf5")
+    assert code == 1
+    assert "not a readable HDF5 file" in output

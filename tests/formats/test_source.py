@@ -1,11 +1,22 @@
+import dataclasses
+import hashlib
+import io
 import pickle
 import shutil
+import tarfile
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
 
-from spacy_elmo.formats import read_source, write_hdf5, write_native
+from spacy_elmo.formats import (
+    PUBLISHED,
+    read_source,
+    resolve_source,
+    write_hdf5,
+    write_native,
+)
 from spacy_elmo.formats.source import bundled_names
 
 
@@ -127,6 +138,237 @@ def test_half_a_native_directory(network, tmp_path):
         (tmp_path / other / name).unlink()
         with pytest.raises(ValueError, match=name):
             read_source(tmp_path / other)
+
+
+@pytest.fixture
+def files(network, tmp_path):
+    """The files of one biLM in both layouts, under the names that are asked of the server."""
+    write_hdf5(network, tmp_path / "hdf5" / "w.hdf5")
+    write_native(network, tmp_path / "native")
+    folders = [tmp_path / "hdf5", tmp_path / "native"]
+    return {path.name: path.read_bytes() for folder in folders for path in folder.iterdir()}
+
+
+@pytest.fixture
+def check(network):
+    """Reads a source twice, the second time without the server."""
+
+    def call(server, source):
+        assert_is(read_source(source), network)
+        server.close()
+        n_requests = len(server.requests)
+        assert_is(read_source(source), network)
+        assert len(server.requests) == n_requests
+
+    return call
+
+
+def zipped(files):
+    content = io.BytesIO()
+    with ZipFile(content, "w") as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return content.getvalue()
+
+
+def tarred(files):
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as file:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(data)
+            file.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
+def native(files, prefix=""):
+    return {prefix + name: files[name] for name in ("config.json", "model.safetensors")}
+
+
+def sha256(content):
+    return f"#sha256={hashlib.sha256(content).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("weights", "options"),
+    [
+        ("w.hdf5", "options.json"),
+        ("w.h5", "options.json"),
+        ("weights.hdf5", "options.json"),
+        ("elmo_pt_weights.hdf5", "elmo_pt_options.json"),
+        ("elmo_pt_weights.hdf5", "options.json"),
+        ("elmo_2x_weights_PubMed_only.hdf5", "elmo_2x_options.json"),
+    ],
+)
+def test_the_url_of_an_hdf5_file_with_its_options_beside_it(serve, check, files, weights, options):
+    server = serve({f"a/{weights}": files["w.hdf5"], f"a/{options}": files["options.json"]})
+    check(server, f"{server.url}/a/{weights}")
+
+
+def test_the_url_of_an_hdf5_file_without_options(serve, files):
+    server = serve({"elmo_weights.hdf5": files["w.hdf5"]})
+    with pytest.raises(ValueError, match="Can't find the options") as error:
+        read_source(f"{server.url}/elmo_weights.hdf5")
+    assert f"{server.url}/elmo_options.json, {server.url}/options.json" in str(error.value)
+    assert ("elmo_weights.hdf5", None) not in server.requests
+
+
+def test_a_pair_of_urls(serve, check, files):
+    server = serve({"one/o": files["options.json"], "two/w": files["w.hdf5"]})
+    check(server, [f"{server.url}/one/o", f"{server.url}/two/w"])
+
+
+def test_a_pair_of_urls_with_checksums(serve, check, files):
+    options, weights = files["options.json"], files["w.hdf5"]
+    server = serve({"o": options, "w": weights})
+    for pair in [(weights, weights), (options, options)]:
+        with pytest.raises(ValueError, match="sha256"):
+            read_source([f"{server.url}/o{sha256(pair[0])}", f"{server.url}/w{sha256(pair[1])}"])
+    check(server, [f"{server.url}/o{sha256(options)}", f"{server.url}/w{sha256(weights)}"])
+
+
+def test_a_pair_of_a_path_and_a_url(serve, check, files, tmp_path):
+    server = serve({"w": files["w.hdf5"]})
+    check(server, [tmp_path / "hdf5" / "options.json", f"{server.url}/w"])
+
+
+@pytest.mark.parametrize("name", ["bilm", "bilm/", "bilm/model.safetensors", "3.0", "bilm?t=1"])
+def test_the_url_of_a_native_directory(serve, check, files, name):
+    folder = name.removesuffix("model.safetensors").partition("?")[0].rstrip("/")
+    query = name[name.index("?") :] if "?" in name else ""
+    content = native(files, f"{folder}/")
+    server = serve({path + query: data for path, data in content.items()})
+    check(server, f"{server.url}/{name}")
+
+
+def test_a_native_directory_with_a_checksum_of_its_weights(serve, check, files):
+    server = serve(native(files, "bilm/"))
+    url = f"{server.url}/bilm/model.safetensors"
+    with pytest.raises(ValueError, match="sha256"):
+        read_source(url + sha256(files["w.hdf5"]))
+    check(server, url + sha256(files["model.safetensors"]))
+
+
+def test_the_url_of_half_a_native_directory(serve, files):
+    server = serve({"bilm/config.json": files["config.json"]})
+    with pytest.raises(ValueError, match=r"Can't fetch .*/bilm/model\.safetensors"):
+        read_source(f"{server.url}/bilm")
+
+
+@pytest.mark.parametrize(
+    "layout", [("config.json", "model.safetensors"), ("options.json", "w.hdf5")]
+)
+@pytest.mark.parametrize("prefix", ["", "bilm/", "a/b/"])
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [("136.zip", zipped), ("elmo.tar.gz", tarred), ("elmo.tgz", tarred), ("download?f=1", tarred)],
+)
+def test_the_url_of_an_archive(serve, check, files, layout, prefix, name, pack):
+    server = serve({name: pack({prefix + file: files[file] for file in layout})})
+    check(server, f"{server.url}/{name}")
+
+
+@pytest.mark.parametrize("name", ["elmo.zip", "elmo"])
+def test_an_archive_with_a_checksum(serve, check, files, cache, name):
+    content = zipped(native(files))
+    server = serve({name: content})
+    with pytest.raises(ValueError, match="sha256"):
+        read_source(f"{server.url}/{name}{sha256(files['w.hdf5'])}")
+    check(server, f"{server.url}/{name}{sha256(content)}")
+    assert not list(cache.rglob("elmo")) and not list(cache.rglob("elmo.zip"))
+
+
+def test_an_archive_that_leads_out_of_the_cache(serve, cache, tmp_path):
+    server = serve({"a.zip": zipped({"../../../theirs": b"", "config.json": b"{}"})})
+    with pytest.raises(ValueError, match="may lead elsewhere"):
+        read_source(f"{server.url}/a.zip")
+    assert not list(cache.parent.rglob("theirs"))
+
+
+def test_a_url_where_nothing_is(serve):
+    server = serve({})
+    with pytest.raises(ValueError, match="Can't find a biLM at") as error:
+        read_source(f"{server.url}/bilm")
+    assert "config.json" in str(error.value) and "an archive" in str(error.value)
+    with pytest.raises(ValueError, match=r"Can't fetch .*config\.json"):
+        read_source(f"{server.url}/bilm/")
+    with pytest.raises(ValueError, match=r"Can't fetch .*a\.zip: there is no such file"):
+        read_source(f"{server.url}/a.zip")
+
+
+def test_a_server_that_is_down_is_not_a_missing_file(serve):
+    """The error is not about archives."""
+    server = serve({})
+    server.errors["bilm/config.json"] = [503] * 4
+    server.files["bilm/config.json"] = b""
+    with pytest.raises(ValueError, match=r"^Can't fetch .*/bilm/config\.json: 503"):
+        read_source(f"{server.url}/bilm")
+
+
+def test_a_file_url_is_a_path(network, tmp_path, cache):
+    write_native(network, tmp_path / "a b")
+    assert_is(read_source(f"file://{tmp_path}/a b"), network)
+    assert resolve_source(f"file://{tmp_path}/a b") == tmp_path / "a b"
+    write_hdf5(network, tmp_path / "c" / "w.hdf5")
+    pair = [f"file://{tmp_path}/c/options.json", f"file://{tmp_path}/c/w.hdf5"]
+    assert_is(read_source(pair), network)
+    assert list(cache.iterdir()) == []
+    with pytest.raises(ValueError, match="Can't find the biLM"):
+        read_source(f"file://{tmp_path}/nowhere")
+    for source in (pair[1] + sha256(b""), [pair[0], pair[1] + sha256(b"")]):
+        with pytest.raises(ValueError, match="checksum"):
+            read_source(source)
+
+
+def test_an_archive_on_this_machine(files, tmp_path):
+    (tmp_path / "a.zip").write_bytes(zipped(native(files)))
+    with pytest.raises(ValueError, match=r"a\.zip is an archive\. Unpack it"):
+        read_source(tmp_path / "a.zip")
+
+
+def test_published_names(serve, check, files, monkeypatch):
+    server = serve(
+        {"o": files["options.json"], "w": files["w.hdf5"], "136.zip": zipped(native(files))}
+    )
+    pair = (f"{server.url}/o", f"{server.url}/w")
+    for name, urls in [("allennlp/small", pair), ("many_langs/ar", f"{server.url}/136.zip")]:
+        bilm = dataclasses.replace(PUBLISHED[name], source=urls)
+        monkeypatch.setitem(PUBLISHED, name, bilm)
+    read_source("many_langs/ar")
+    check(server, "allennlp/small")
+    read_source("many_langs/ar")
+
+
+def test_a_published_name_goes_before_a_path(serve, network, files, monkeypatch, tmp_path):
+    server = serve({"136.zip": zipped(native(files))})
+    bilm = dataclasses.replace(PUBLISHED["many_langs/ar"], source=f"{server.url}/136.zip")
+    monkeypatch.setitem(PUBLISHED, "many_langs/ar", bilm)
+    monkeypatch.chdir(tmp_path)
+    Path("many_langs/ar").mkdir(parents=True)
+    assert_is(read_source("many_langs/ar"), network)
+    assert resolve_source("./many_langs/ar") == Path("many_langs/ar")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("allennlp/smal", "allennlp/small"),
+        ("small", "allennlp/small"),
+        ("en_smal", "en_small"),
+        ("allennlp/original_5.5B", "allennlp/original_5.5b"),
+        ("many-langs/grc", "many_langs/grc"),
+    ],
+)
+def test_an_unknown_name_brings_near_ones_to_mind(name, meant):
+    with pytest.raises(ValueError, match=r"Did you mean [^?]*\?") as error:
+        read_source(name)
+    assert meant in str(error.value).partition("Did you mean")[2].partition("?")[0]
+
+
+def test_an_unknown_name_that_is_near_to_none():
+    with pytest.raises(ValueError, match="elmo download --list") as error:
+        read_source("qqqqqq")
+    assert "Did you mean" not in str(error.value)
 
 
 class Payload:

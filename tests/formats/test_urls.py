@@ -1,0 +1,154 @@
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from spacy_elmo.formats.urls import Url, cache_dir, is_url
+
+CHECKSUM = hashlib.sha256(b"weights").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host/a",
+        "http://host:80/",
+        "s3://bucket/key",
+        "gs://bucket",
+        "memory://a",
+        "file:///a",
+        "zip://a.hdf5::https://host/b.zip",
+        "simplecache::s3://bucket/key",
+        "abfs+x.y-z://a",
+    ],
+)
+def test_a_url(text):
+    assert is_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["en_small", "allennlp/small", "a/b.hdf5", r"C:\a", "C://a", "https:/a", "://a", "", "a:b"],
+)
+def test_not_a_url(text):
+    assert not is_url(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "name", "rest"),
+    [
+        ("https://host/a/b/w.hdf5", "https://host/a/b/", "w.hdf5", ""),
+        ("https://host:80/a/w.zip?x=1/2&y", "https://host:80/a/", "w.zip", "?x=1/2&y"),
+        ("https://host/a/", "https://host/a/", "", ""),
+        ("https://host", "https://", "host", ""),
+        ("memory://w", "memory://", "w", ""),
+        ("zip://in/w::https://host/a.zip", "zip://in/", "w", "::https://host/a.zip"),
+        ("simplecache::s3://bucket/w", "simplecache::s3://bucket/", "w", ""),
+    ],
+)
+def test_the_parts_of_a_url(text, folder, name, rest):
+    for checksum in (None, CHECKSUM):
+        url = Url.parse(text + (f"#sha256={checksum}" if checksum else ""))
+        assert url == Url(folder, name, rest, checksum)
+        assert url.address == str(url) == text
+
+
+def test_a_checksum_in_capitals():
+    assert Url.parse(f"https://host/w#sha256={CHECKSUM.upper()}").sha256 == CHECKSUM
+
+
+@pytest.mark.parametrize("checksum", ["", "12", "x" * 64, CHECKSUM + "0", CHECKSUM + "&a=b"])
+def test_not_a_checksum(checksum):
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        Url.parse(f"https://host/w#sha256={checksum}")
+
+
+def test_other_files_in_the_same_place():
+    url = Url.parse(f"https://host/a/w.hdf5?token=1#sha256={CHECKSUM}")
+    assert url.beside("options.json") == Url.parse("https://host/a/options.json?token=1")
+    for directory in ("https://host/a", "https://host/a/"):
+        inside = Url.parse(directory).inside("config.json")
+        assert inside == Url.parse("https://host/a/config.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "schemes"),
+    [
+        ("https://host/a?u=s3://b", ["https"]),
+        ("zip://a::s3://b", ["zip", "s3"]),
+        ("simplecache::https://a", ["simplecache", "https"]),
+    ],
+)
+def test_schemes(text, schemes):
+    assert Url.parse(text).schemes == schemes
+
+
+def test_files_that_lie_together_are_kept_together(cache):
+    place = Url.parse("https://host/bilm/w.hdf5").place
+    assert place.parent == cache
+    assert re.fullmatch(r"bilm-[0-9a-f]{12}", place.name)
+    assert Url.parse("https://host/bilm/options.json").place == place
+
+
+def test_files_of_different_places_are_kept_apart():
+    texts = [
+        "https://host/bilm/w",
+        "http://host/bilm/w",
+        "https://host/BILM/w",
+        "https://other/bilm/w",
+        "https://host/bilm/w?version=2",
+        f"https://host/bilm/w#sha256={CHECKSUM}",
+        "https://host/bilm/b/w",
+        "https://host/w",
+    ]
+    assert len({Url.parse(text).place for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://host/a/..",
+        "https://host/../..",
+        r"https://host/..\..\w",
+        "https://host/%2e%2e%2fw",
+        "https://host/.w",
+        "https://host/a/.",
+        "https://host/",
+        "https://user:secret@host/w",
+        "https://host/" + "x" * 300,
+        "https://host/" + "x" * 300 + "/w",
+        "https://host/\u00e4\0\n:*w",
+        "memory://",
+    ],
+)
+def test_names_in_the_cache_are_harmless(cache, text):
+    url = Url.parse(text)
+    for name in (url.file_name, url.place.name):
+        assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", name)
+    assert url.place.parent == cache
+    assert "secret" not in str(url.place)
+
+
+def test_a_long_name_keeps_its_end():
+    assert Url.parse("https://host/" + "x" * 300 + ".zip").file_name.endswith("x.zip")
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPACY_ELMO_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path
+    monkeypatch.setenv("SPACY_ELMO_CACHE", "~/elmo")
+    assert cache_dir() == Path.home() / "elmo"
+
+
+@pytest.mark.skipif("sys.platform != 'linux'")
+@pytest.mark.parametrize("chosen", [None, ""])
+def test_the_cache_of_the_platform(monkeypatch, tmp_path, chosen):
+    if chosen is None:
+        monkeypatch.delenv("SPACY_ELMO_CACHE")
+    else:
+        monkeypatch.setenv("SPACY_ELMO_CACHE", chosen)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / "spacy-elmo"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_dir() == Path.home() / ".cache" / "spacy-elmo"
