@@ -1,7 +1,15 @@
 """The bidirectional language model in plain PyTorch: no spaCy, no Thinc, no files."""
 
-from .config import BiLMConfig, CharCNNConfig, EmbeddingConfig, LSTMConfig
+from .config import BiLMConfig, CharCNNConfig, EmbeddingConfig, LSTMConfig, ScalarMixConfig
 from .engine import Engine
 from .network import BiLMNetwork
 
-__all__ = ["BiLMConfig", "BiLMNetwork", "CharCNNConfig", "EmbeddingConfig", "Engine", "LSTMConfig"]
+__all__ = [
+    "BiLMConfig",
+    "BiLMNetwork",
+    "CharCNNConfig",
+    "EmbeddingConfig",
+    "Engine",
+    "LSTMConfig",
+    "ScalarMixConfig",
+]
