@@ -35,9 +35,11 @@ class BiLM:
         """Load a biLM.
 
         source: A bundled name (``"en_small"``); a directory, in the native or the published
-            layout; an HDF5 file with its options beside it; or a pair (options, weights).
+            layout; an HDF5 file with its options beside it; a TensorFlow checkpoint or TF-Hub
+            module (needs ``spacy-elmo[tensorflow]``); or a pair (options, weights).
         device: The PyTorch device to compute on.
         RAISES ValueError: No such source, or its files are damaged or don't fit together.
+        RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
         """
         return cls(read_source(source).to(device))
 

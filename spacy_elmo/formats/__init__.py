@@ -4,12 +4,14 @@ from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
 from .native import network_from_bytes, network_to_bytes, read_native, write_native
 from .source import Source, read_source
+from .tensorflow import read_checkpoint
 
 __all__ = [
     "Source",
     "network_from_bytes",
     "network_to_bytes",
     "parse_config",
+    "read_checkpoint",
     "read_hdf5",
     "read_native",
     "read_source",

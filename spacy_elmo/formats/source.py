@@ -8,6 +8,7 @@ from typing import Union
 from ..bilm import BiLMNetwork
 from .hdf5 import read_hdf5
 from .native import CONFIG_NAME, WEIGHTS_NAME, read_native
+from .tensorflow import is_checkpoint, read_checkpoint
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -23,9 +24,12 @@ def read_source(source: Source) -> BiLMNetwork:
     """Read a biLM from wherever it is.
 
     source: A bundled name; a native directory; a directory with one ``*options.json`` and one
-        HDF5 file; an HDF5 file in such a directory; or a pair of options and weights.
+        HDF5 file; an HDF5 file in such a directory; a TensorFlow checkpoint (bilm-tf's training
+        directory, a prefix in it such as ``model.ckpt-60``, or a TF-Hub module); or a pair of
+        options and weights.
     RAISES ValueError: There is no such source (the error lists what was tried), or it is
         damaged (the error names file and array).
+    RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
     """
     if not isinstance(source, (str, Path)):
         if len(source) != 2:
@@ -33,6 +37,8 @@ def read_source(source: Source) -> BiLMNetwork:
                 f"A source of several files is a pair (options, weights), but got {source!r}."
             )
         options, weights = source
+        if is_checkpoint(Path(weights)):
+            return read_checkpoint(Path(weights), Path(options))
         return read_hdf5(Path(options), Path(weights))
     if str(source) in bundled_names():
         return read_native(MODELS / str(source))
@@ -44,12 +50,15 @@ def read_source(source: Source) -> BiLMNetwork:
     if str(source) and isdir(path):
         if (path / WEIGHTS_NAME).exists() or (path / CONFIG_NAME).exists():
             return read_native(path)
-        return read_hdf5(_only(path, "*options.json"), _only(path, "*.hdf5", "*.h5"))
+        if not is_checkpoint(path) or any(path.glob("*.h*5")):  # these need no TensorFlow
+            return read_hdf5(_only(path, "*options.json"), _only(path, "*.hdf5", "*.h5"))
+    if str(source) and is_checkpoint(path):
+        return read_checkpoint(path)
     raise ValueError(
         f"Can't find the biLM '{source}'. Tried: a bundled name ({', '.join(bundled_names())}); "
         f"a file or directory at {path.absolute()}. Give one of these names, a directory that "
-        f"holds {CONFIG_NAME} and {WEIGHTS_NAME} or options.json and an HDF5 file of weights, or "
-        "a pair of paths (options, weights)."
+        f"holds {CONFIG_NAME} and {WEIGHTS_NAME} or options.json and an HDF5 file of weights, a "
+        "TensorFlow checkpoint, or a pair of paths (options, weights)."
     )
 
 
