@@ -44,13 +44,15 @@ class BiLM:
 
         source: A bundled name (``"en_small"``) or a published one (``"allennlp/small"``); a
             directory, in the native or the published layout or that of ELMoForManyLangs; an HDF5
-            file with its options beside it; a pair (options, weights); or the URLs of such files.
+            file with its options beside it; a TensorFlow checkpoint or TF-Hub module (needs
+            ``spacy-elmo[tensorflow]``); a pair (options, weights); or the URLs of such files.
             What is remote is fetched once and kept in a cache.
         device: The PyTorch device to compute on.
         precision: What matrix products are computed in: "float32" (exact), or "bfloat16" or "int8",
             which are faster and a little less exact.
         RAISES ValueError: No such source, it can't be fetched, or its files are damaged or don't
             fit together.
+        RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
         """
         return cls(read_source(source).to(device), precision)
 

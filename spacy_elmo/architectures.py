@@ -3,11 +3,11 @@
 from typing import Any, Dict, Iterator, List, Optional, Union
 
 from spacy.tokens import Doc
-from thinc.api import Model, chain
+from thinc.api import Model
 from thinc.types import Floats2d
 
 from .bilm import Precision
-from .layers import ElmoListener, bilm_layer, scalar_mix
+from .layers import ElmoListener, bilm_layer, mixed_bilm, scalar_mix
 from .spans import SpanGetter
 
 Tok2Vec = Model[List[Doc], List[Floats2d]]
@@ -38,7 +38,8 @@ def build_bilm_v1(
     precision (str): What matrix products are computed in where no gradient is needed: "float32"
         (exact), or "bfloat16" or "int8", which are faster and a little less exact.
     mix_weights (Optional[List[float]]): The own mix's factor of each layer, not learned. By
-        default it starts as their mean, and learns if a stock Tok2VecListener is trained with it.
+        default it starts as their mean, or as the mix that came with the weights (TF-Hub's modules
+        have one), and learns if a stock Tok2VecListener is trained with it.
     max_batch_tokens (int): Most tokens that are computed together; bounds the memory.
     """
     return build_tok2vec_elmo_v1(
@@ -60,7 +61,8 @@ def build_elmo_listener_v1(
     """A tok2vec layer that listens to an ``elmo`` component and has its own mix of the layers.
 
     mix_weights (Optional[List[float]]): Each layer's factor, not learned; [0, 0, 1] takes the
-        top of three layers. By default the mix is learned, from the mean of the layers.
+        top of three layers. By default the mix is learned, from the mean of the layers or the
+        mix that came with the weights.
     layer_norm (bool): Normalize each layer of a token before mixing.
     dropout (float): Share of the mix that is set to zero in training, besides
         [training.dropout].
@@ -85,7 +87,7 @@ def build_tok2vec_elmo_v1(
     """
     if max_batch_tokens < 1:
         raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
-    model: Tok2Vec = chain(
+    model = mixed_bilm(
         bilm_layer(source, frozen, precision, max_batch_tokens, get_spans),
         scalar_mix(mix_weights, layer_norm, dropout),
     )
@@ -105,7 +107,7 @@ def replace_listener(copied: Tok2Vec, listener: Model, elmo: Any) -> Tok2Vec:
     if not isinstance(listener, ElmoListener):
         return copied
     # A copied model has no attributes of subclasses and no refs; its layers are as they were.
-    return chain(copied.layers[0], listener.layers[0])
+    return mixed_bilm(copied.layers[0], listener.layers[0])
 
 
 def replace_listener_config(bilm: Dict[str, Any], tok2vec: Dict[str, Any]) -> Dict[str, Any]:

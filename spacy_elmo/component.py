@@ -10,7 +10,6 @@ from typing import (
     List,
     Literal,
     Optional,
-    Tuple,
     Union,
     cast,
 )
@@ -23,8 +22,9 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, Optimizer
 from thinc.types import Floats2d, Floats3d
 
+from .bilm import BiLMConfig
 from .doc import EXTENSION, set_hooks, store_vectors
-from .layers import BiLMShim, ElmoListener, SharedBatch
+from .layers import BiLMShim, ElmoListener, SharedBatch, start_mix
 from .layers.shared_batch import Listener
 
 DEFAULT_CONFIG = Config().from_str(
@@ -213,20 +213,20 @@ class Elmo(Tok2Vec):
             self.listener_map.pop(component_name, None)
         return len(others) < len(listeners)
 
-    def load(self) -> Tuple[int, int]:
+    def load(self) -> BiLMConfig:
         """Read the weights, if they haven't been yet, and check what listeners expect.
 
-        RETURNS: The number of layers (n_layers + 1) and their width.
+        RETURNS: The biLM's options.
         RAISES ValueError: The source can't be read, or a listener expects something else.
         """
-        config = cast(BiLMShim, self.bilm.shims[0]).engine.network.config
+        config = cast(BiLMShim, self.bilm.shims[0]).config
         if not self.bilm.has_dim("nO"):
             self.bilm.initialize()
-            self.mix.initialize(X=[self.model.ops.alloc3f(config.n_layers, 0, config.width)])
+            start_mix(self.mix, config.mix_start)
             for component_name, listeners in self.listener_map.items():
                 for listener in listeners:
                     self._check_listener(listener, component_name)
-        return config.n_layers, config.width
+        return config
 
     def _is_upstream_of(self, listener: Listener) -> bool:
         if listener.upstream_name not in ("*", self.name):
@@ -250,20 +250,20 @@ class Elmo(Tok2Vec):
         return isinstance(listener, ElmoListener) or not self._later_upstreams
 
     def _check_listener(self, listener: Listener, component_name: str) -> None:
-        n_layers, width = self.load()
+        config = self.load()
         if isinstance(listener, ElmoListener):
             listener.infer_width()
             weights = listener.layers[0].attrs["settings"].weights
-            if weights is not None and len(weights) != n_layers:
+            if weights is not None and len(weights) != config.n_layers:
                 raise ValueError(
                     f"The ElmoListener of '{component_name}' has {len(weights)} mix_weights, but "
-                    f"'{self.name}' has {n_layers} layers."
+                    f"'{self.name}' has {config.n_layers} layers."
                 )
-        elif listener.get_dim("nO") != width:
+        elif listener.get_dim("nO") != config.width:
             raise ValueError(
                 f"The Tok2VecListener of '{component_name}' expects vectors of width "
-                f"{listener.get_dim('nO')}, but those of '{self.name}' have {width}. Set its "
-                f"'width' to {width}, or its 'upstream' to the component it means."
+                f"{listener.get_dim('nO')}, but those of '{self.name}' have {config.width}. "
+                f"Set its 'width' to {config.width}, or its 'upstream' to the component it means."
             )
 
     # Training

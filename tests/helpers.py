@@ -28,14 +28,16 @@ OPTIONS = {
     },
 }
 WIDTH = 8
+MIX = {"weights": [0.5, -1.0, 2.0], "gamma": 1.5}
+MIX_FACTORS = [0.26293559, 0.05866886, 1.17839555]  # 1.5 * softmax([0.5, -1, 2])
 LISTENER = {"@architectures": "spacy-elmo.ElmoListener.v1"}
 STOCK_LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": WIDTH}
 
 
-def save_tiny_bilm(path, seed=0, **lstm):
+def save_tiny_bilm(path, seed=0, scalar_mix=None, **lstm):
     """Save a random biLM of a few hundred parameters; gives the path as a source."""
     torch.manual_seed(seed)
-    options = {**OPTIONS, "lstm": {**OPTIONS["lstm"], **lstm}}
+    options = {**OPTIONS, "lstm": {**OPTIONS["lstm"], **lstm}, "scalar_mix": scalar_mix}
     network = BiLMNetwork(BiLMConfig.model_validate_json(spacy.util.srsly.json_dumps(options)))
     BiLM(network).save(path)
     return str(path)

@@ -7,6 +7,7 @@ from .config import (
     LexiconCNNConfig,
     LexiconConfig,
     LSTMConfig,
+    ScalarMixConfig,
 )
 from .engine import Engine
 from .kernels import Precision
@@ -22,4 +23,5 @@ __all__ = [
     "LexiconCNNConfig",
     "LexiconConfig",
     "Precision",
+    "ScalarMixConfig",
 ]

@@ -9,6 +9,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    FiniteFloat,
     NonNegativeInt,
     PositiveFloat,
     Tag,
@@ -166,11 +167,24 @@ class LSTMConfig(Section):
     use_skip_connections: bool
 
 
+class ScalarMixConfig(Section):
+    """A weighting of the layers: ``gamma * sum_j softmax(weights)_j * h_j``.
+
+    weights: One for each layer, the token encoder's first, before the softmax.
+    gamma: The factor of the whole.
+    """
+
+    weights: tuple[FiniteFloat, ...]
+    gamma: FiniteFloat
+
+
 class BiLMConfig(Section):
     """The whole biLM, in the layout of the published ``options.json``.
 
     lstm: The LSTMs of both directions.
     char_cnn: The token encoder, of either kind.
+    scalar_mix: The weighting of the layers that came with the weights, which TF-Hub's modules
+        have. The one option that may be missing: the published layout has none.
     """
 
     lstm: LSTMConfig
@@ -178,6 +192,16 @@ class BiLMConfig(Section):
         Union[Annotated[CharCNNConfig, Tag(BYTES)], Annotated[LexiconCNNConfig, Tag(LEXICON)]],
         Discriminator(_kind),
     ]
+    scalar_mix: Optional[ScalarMixConfig] = None
+
+    @model_validator(mode="after")
+    def _mix_fits(self) -> "BiLMConfig":
+        if self.scalar_mix is not None and len(self.scalar_mix.weights) != self.n_layers:
+            raise ValueError(
+                f"a scalar mix with {len(self.scalar_mix.weights)} weights doesn't fit "
+                f"{self.n_layers} layers (lstm.n_layers and the token encoder's)"
+            )
+        return self
 
     @property
     def n_layers(self) -> int:
@@ -188,3 +212,8 @@ class BiLMConfig(Section):
     def width(self) -> int:
         """Width of a layer: both directions beside each other."""
         return 2 * self.lstm.projection_dim
+
+    @property
+    def mix_start(self) -> ScalarMixConfig:
+        """Where the learning of a mix starts: what came with the weights, or the layers' mean."""
+        return self.scalar_mix or ScalarMixConfig(weights=(0.0,) * self.n_layers, gamma=1.0)

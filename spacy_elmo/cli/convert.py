@@ -24,6 +24,6 @@ def convert(
     """Write a biLM in another format."""
     try:
         BiLM.load(source).save(output, format=format.value)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         msg.fail(f"Can't convert '{source}'", str(error), exits=1)
     msg.good(f"Wrote {output}")

@@ -15,7 +15,7 @@ def info(
     """Print the shape of a biLM."""
     try:
         bilm = BiLM.load(source)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         msg.fail(f"Can't load '{source}'", str(error), exits=1)
     cnn, lstm = bilm.config.char_cnn, bilm.config.lstm
     filters = ", ".join(f"{n} of width {width}" for width, n in cnn.filters)

@@ -6,6 +6,7 @@ from .many_langs import read_many_langs
 from .native import network_from_bytes, network_to_bytes, read_native, write_native
 from .published import PUBLISHED
 from .source import Source, read_source, resolve_source
+from .tensorflow import read_checkpoint
 
 __all__ = [
     "PUBLISHED",
@@ -13,6 +14,7 @@ __all__ = [
     "network_from_bytes",
     "network_to_bytes",
     "parse_config",
+    "read_checkpoint",
     "read_hdf5",
     "read_many_langs",
     "read_native",

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 
 from ..bilm import BiLMConfig, BiLMNetwork
-from .files import build_network, check_array, check_finite, read_config, replacing
-from .layout import array_shapes, arrays_to_parameters, byte_cnn, parameters_to_arrays
+from .files import build_network, check_finite, read_config, replacing
+from .layout import arrays_to_parameters, byte_cnn, parameters_to_arrays, take_arrays
 
 _PREFIXES = ("char_embed", "CNN", "RNN_")  # arrays of the biLM; a file may hold others
 
@@ -29,7 +29,8 @@ def read_hdf5(options_path: Path, weights_path: Path) -> BiLMNetwork:
 
 
 def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
-    """Write a biLM in the published layout: what AllenNLP and simple_elmo read.
+    """Write a biLM in the published layout: what AllenNLP and simple_elmo read. It has no place
+    for a scalar mix.
 
     network: The biLM.
     weights_path: The HDF5 file. ``options.json`` is written beside it.
@@ -42,7 +43,7 @@ def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
     arrays = parameters_to_arrays(network.state_dict(), network.config)
     for name, array in arrays.items():
         check_finite("A biLM to be saved", name, array)
-    config = network.config.model_copy(update={"char_cnn": char_cnn})
+    config = network.config.model_copy(update={"char_cnn": char_cnn, "scalar_mix": None})
     options_path = weights_path.with_name("options.json")
     if options_path == weights_path:
         raise ValueError(f"{weights_path} is the name of the options. Name the weights otherwise.")
@@ -54,39 +55,18 @@ def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
         for name, array in arrays.items():
             file.create_dataset(name, data=array.astype("float32"))
     with replacing(options_path) as temporary:
-        temporary.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        options = config.model_dump_json(indent=2, exclude={"scalar_mix"})
+        temporary.write_text(options + "\n", encoding="utf-8")
     return options_path
 
 
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """All arrays of a file, by their full names."""
-    names: list[str] = []
-    file.visit(names.append)
-    return {name: file[name] for name in names if isinstance(file[name], h5py.Dataset)}
-
-
 def _read_arrays(path: Path, config: BiLMConfig) -> dict[str, np.ndarray]:
-    shapes = array_shapes(config)
-    arrays: dict[str, np.ndarray] = {}
     with h5py.File(path, "r") as file:
-        present = _datasets(file)
-        for name, shape in shapes.items():
-            if name not in present:
-                raise ValueError(
-                    f"{path}: array '{name}', of shape {shape} by the options, is missing. "
-                    "Do options and weights belong together?"
-                )
-            check_array(
-                str(path), name, present[name].shape, shape, str(present[name].dtype), ("float32",)
-            )
-            arrays[name] = present[name][()]
-            check_finite(str(path), name, arrays[name])
-        for name in present:
-            if name.startswith(_PREFIXES) and name not in shapes:
-                raise ValueError(
-                    f"{path}: array '{name}' has no place in a biLM with these options "
-                    f"({config.lstm.n_layers} LSTM layers, {len(config.char_cnn.filters)} "
-                    f"convolutions, {config.char_cnn.n_highway} highway layers). "
-                    "Do options and weights belong together?"
-                )
-    return arrays
+        names: list[str] = []
+        file.visit(names.append)
+        present = {
+            name: file[name]
+            for name in names
+            if name.startswith(_PREFIXES) and isinstance(file[name], h5py.Dataset)
+        }
+        return take_arrays(present, config, str(path))

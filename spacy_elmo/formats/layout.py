@@ -2,13 +2,16 @@
 correspond to them. Every step is a permutation, so conversion in either direction is exact."""
 
 from collections.abc import Iterator, Mapping
+from typing import Union
 
+import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..bilm import BiLMConfig, CharCNNConfig
 from ..bilm.characters import N_CHARACTERS
+from .files import check_array, check_finite
 
 _DIRECTIONS = ("forward_lstm", "backward_lstm")
 
@@ -45,6 +48,45 @@ def array_shapes(config: BiLMConfig) -> dict[str, tuple[int, ...]]:
         shapes[f"{cell}/B"] = (4 * lstm.dim,)
         shapes[f"{cell}/W_P_0"] = (lstm.dim, lstm.projection_dim)
     return shapes
+
+
+def cell_name(direction: int, layer: int) -> str:
+    """The published name of an LSTM layer; direction 0 is forward, 1 backward."""
+    return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+
+
+def take_arrays(
+    present: Mapping[str, Union[np.ndarray, h5py.Dataset]], config: BiLMConfig, where: str
+) -> dict[str, np.ndarray]:
+    """Read the arrays of a biLM and check them.
+
+    present: What a source has, and nothing that isn't the biLM's.
+    config: The options.
+    where: The source, for the error.
+    RETURNS: The arrays of ``array_shapes(config)``.
+    RAISES ValueError: An array is missing, of a wrong shape or type or not finite, or there are
+        more arrays than the options describe.
+    """
+    shapes = array_shapes(config)
+    arrays: dict[str, np.ndarray] = {}
+    for name, shape in shapes.items():
+        if name not in present:
+            raise ValueError(
+                f"{where}: array '{name}', of shape {shape} by the options, is missing. "
+                "Do options and weights belong together?"
+            )
+        check_array(where, name, present[name].shape, shape, str(present[name].dtype), ("float32",))
+        arrays[name] = present[name][()]
+        check_finite(where, name, arrays[name])
+    for name in present:
+        if name not in shapes:
+            raise ValueError(
+                f"{where}: array '{name}' has no place in a biLM with these options "
+                f"({config.lstm.n_layers} LSTM layers, {len(config.char_cnn.filters)} "
+                f"convolutions, {config.char_cnn.n_highway} highway layers). "
+                "Do options and weights belong together?"
+            )
+    return arrays
 
 
 def arrays_to_parameters(arrays: Mapping[str, np.ndarray], config: BiLMConfig) -> dict[str, Tensor]:
@@ -109,7 +151,7 @@ def _cells(config: BiLMConfig) -> Iterator[tuple[str, str]]:
     """The published and our name of every LSTM layer."""
     for d, direction in enumerate(_DIRECTIONS):
         for i in range(config.lstm.n_layers):
-            yield f"RNN_{d}/RNN/MultiRNNCell/Cell{i}/LSTMCell", f"{direction}.layers.{i}"
+            yield cell_name(d, i), f"{direction}.layers.{i}"
 
 
 def _swap_gates(array: np.ndarray) -> np.ndarray:

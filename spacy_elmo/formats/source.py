@@ -17,6 +17,7 @@ from .many_langs import find_many_langs, read_many_langs
 from .native import CONFIG_NAME, WEIGHTS_NAME, read_native
 from .published import PUBLISHED
 from .remote import NotAvailable, fetch, fetch_archive, unpacked_path
+from .tensorflow import is_checkpoint, read_checkpoint
 from .urls import Url, is_url
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -36,6 +37,7 @@ def read_source(source: Source) -> BiLMNetwork:
     source: As ``resolve_source`` takes it.
     RAISES ValueError: There is no such source (the error lists what was tried), it can't be
         fetched, or it is damaged (the error names file and array).
+    RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
     """
     return read_local(resolve_source(source))
 
@@ -46,7 +48,7 @@ def resolve_source(source: Source) -> Local:
     source: A bundled or published name; a path; a URL that fsspec opens; or a pair of options
         and weights, paths or URLs. A URL is that of an archive, an HDF5 file with its options
         beside it, or a native directory. ``#sha256=…`` at its end is the file's checksum.
-    RETURNS: A path that exists, or the pair of options and weights.
+    RETURNS: A path that exists, the prefix of a checkpoint, or the pair of options and weights.
     RAISES ValueError: There is no such source (the error lists what was tried), or it can't be
         fetched.
     """
@@ -65,7 +67,8 @@ def resolve_source(source: Source) -> Local:
     if is_url(name):
         return _resolve_url(name)
     path = Path(source)
-    if name and (isfile(path) or isdir(path)):  # unlike Path's methods, false for what is no path
+    # Unlike Path's methods, these are false for what is no path.
+    if name and (isfile(path) or isdir(path) or is_checkpoint(path)):
         return path
     names = [*bundled_names(), *PUBLISHED]
     similar = get_close_matches(name, names, cutoff=0.5)
@@ -75,8 +78,8 @@ def resolve_source(source: Source) -> Local:
         f"a file or directory at {path.absolute()}. "
         + (f"Did you mean {' or '.join(similar)}? " if similar else "")
         + f"Give one of these names, a directory that holds {CONFIG_NAME} and {WEIGHTS_NAME} or "
-        "options.json and an HDF5 file of weights, a directory of ELMoForManyLangs, a URL, or a "
-        "pair of paths or URLs (options, weights)."
+        "options.json and an HDF5 file of weights, a directory of ELMoForManyLangs, a "
+        "TensorFlow checkpoint, a URL, or a pair of paths or URLs (options, weights)."
     )
 
 
@@ -84,12 +87,16 @@ def read_local(local: Local) -> BiLMNetwork:
     """Read a biLM from files on this machine.
 
     local: A native directory; a directory with one ``*options.json`` and one HDF5 file; an HDF5
-        file in such a directory; a pair of options and weights; or a directory of
-        ELMoForManyLangs.
+        file in such a directory; a pair of options and weights; a directory of
+        ELMoForManyLangs; or a TensorFlow checkpoint (bilm-tf's training directory, a prefix in
+        it such as ``model.ckpt-60``, or a TF-Hub module).
     RAISES ValueError: The files are of no known format, or damaged.
+    RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
     """
     if not isinstance(local, Path):
         options, weights = local
+        if is_checkpoint(weights):
+            return read_checkpoint(weights, options)
         return read_hdf5(options, weights)
     if local.is_dir():
         many_langs = find_many_langs(local)
@@ -97,11 +104,16 @@ def read_local(local: Local) -> BiLMNetwork:
             return read_many_langs(many_langs)
         if (local / WEIGHTS_NAME).exists() or (local / CONFIG_NAME).exists():
             return read_native(local)
+        # An HDF5 file beside a checkpoint needs no TensorFlow.
+        if is_checkpoint(local) and not any(local.glob("*.h*5")):
+            return read_checkpoint(local)
         return read_hdf5(_only(local, "*options.json"), _only(local, "*.hdf5", "*.h5"))
     if local.name == WEIGHTS_NAME:
         return read_native(local.parent)
     if is_archive_name(local.name):
         raise ValueError(f"{local} is an archive. Unpack it and give the directory.")
+    if not local.exists():
+        return read_checkpoint(local)
     return read_hdf5(_only(local.parent, "*options.json"), local)
 
 

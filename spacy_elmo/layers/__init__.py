@@ -2,7 +2,16 @@
 
 from .bilm import BiLMShim, bilm_layer
 from .listener import ElmoListener
-from .scalar_mix import scalar_mix
+from .mixed_bilm import mixed_bilm
+from .scalar_mix import scalar_mix, start_mix
 from .shared_batch import SharedBatch
 
-__all__ = ["BiLMShim", "ElmoListener", "SharedBatch", "bilm_layer", "scalar_mix"]
+__all__ = [
+    "BiLMShim",
+    "ElmoListener",
+    "SharedBatch",
+    "bilm_layer",
+    "mixed_bilm",
+    "scalar_mix",
+    "start_mix",
+]

@@ -8,7 +8,7 @@ from thinc.api import ArgsKwargs, Model, PyTorchShim, get_torch_default_device, 
 from thinc.shims import Shim
 from thinc.types import Floats3d
 
-from ..bilm import Engine, Precision
+from ..bilm import BiLMConfig, Engine, Precision
 from ..formats import Source, network_from_bytes, network_to_bytes, parse_config, read_source
 from ..spans import SpanGetter, get_sentences
 
@@ -44,13 +44,13 @@ def bilm_layer(
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
     """Read the weights, unless they are there already."""
     shim = cast(BiLMShim, model.shims[0])
-    model.set_dim("nO", shim.engine.network.config.width)
+    model.set_dim("nO", shim.config.width)
 
 
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
     """docs: Any Docs; result: for each (n_layers + 1, n_tokens, width), zeros for whitespace."""
     shim = cast(BiLMShim, model.shims[0])
-    config = shim.engine.network.config
+    config = shim.config
     model.set_dim("nO", config.width)
     sentences = get_sentences(docs, model.attrs["get_spans"])
     words = ArgsKwargs(
@@ -121,6 +121,11 @@ class BiLMShim(PyTorchShim):
         if self._engine is None:
             self._set_network(read_source(self.source))
         return cast(Engine, self._engine)
+
+    @property
+    def config(self) -> BiLMConfig:
+        """The biLM's options."""
+        return self.engine.network.config
 
     # Everything that PyTorchShim does, it does to ``_model``: reading on access makes all of it
     # (forward, finish_update, to_device, use_params, …) read the weights first.

@@ -8,7 +8,9 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Floats3d
 
+from ..bilm import BiLMConfig
 from ..doc import has_vectors, read_vectors
+from .scalar_mix import start_mix
 
 InT = List[Doc]
 OutT = List[Floats2d]
@@ -19,8 +21,8 @@ class Upstream:
     """The way to a listener's component. A copy of a listener's model leads to the same one
     (spaCy copies models for rehearsal), instead of to a copy of the biLM."""
 
-    def __init__(self, get_shape: Callable[[], Tuple[int, int]]) -> None:
-        self.get_shape = get_shape
+    def __init__(self, get_config: Callable[[], BiLMConfig]) -> None:
+        self.get_config = get_config
 
     def __deepcopy__(self, memo: Any) -> "Upstream":
         return self
@@ -48,21 +50,20 @@ class ElmoListener(Model[InT, OutT]):
         self._batch: Optional[List[Floats3d]] = None
         self._backprop: Optional[Backprop] = None
 
-    def link(self, name: str, get_shape: Callable[[], Tuple[int, int]]) -> None:
+    def link(self, name: str, get_config: Callable[[], BiLMConfig]) -> None:
         """Connect to a component; done when a pipeline is put together, and once more at the end
         of its initialization.
 
         name: The component's name.
-        get_shape: Gives the number of its layers and their width, and reads the weights for it.
+        get_config: Gives its biLM's options, and reads the weights for it.
         """
         self.linked_name = name
-        self._upstream = Upstream(get_shape)
+        self._upstream = Upstream(get_config)
         self._infers_shape = False
 
-    def infer_width(self) -> Tuple[int, int]:
-        """Learn the width from the component.
+    def infer_width(self) -> None:
+        """Learn the width, and where the mix starts, from the component.
 
-        RETURNS: The number of layers and their width.
         RAISES ValueError: There is no component to listen to.
         """
         if self._upstream is None:
@@ -71,9 +72,9 @@ class ElmoListener(Model[InT, OutT]):
                 "listen to. Add one to the pipeline, before the component that listens, or use "
                 "the architecture spacy-elmo.Tok2VecElmo.v1, which needs none."
             )
-        n_layers, width = self._upstream.get_shape()
-        self.set_dim("nO", width, force=True)
-        return n_layers, width
+        config = self._upstream.get_config()
+        self.set_dim("nO", config.width, force=True)
+        start_mix(self.layers[0], config.mix_start)
 
     def receive(
         self,
@@ -96,8 +97,7 @@ class ElmoListener(Model[InT, OutT]):
 
 def init(model: ElmoListener, X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
     """Learn the width from upstream, so that the layers that follow can infer their shapes."""
-    n_layers, width = model.infer_width()
-    model.layers[0].initialize(X=[model.ops.alloc3f(n_layers, 0, width)])
+    model.infer_width()
     model._infers_shape = True
 
 

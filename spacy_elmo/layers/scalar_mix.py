@@ -6,6 +6,8 @@ from typing import Any, Callable, List, Optional, Tuple, cast
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d, Floats3d
 
+from ..bilm import ScalarMixConfig
+
 InT = List[Floats3d]
 OutT = List[Floats2d]
 
@@ -16,7 +18,7 @@ def scalar_mix(
     weights: Optional[List[float]] = None, layer_norm: bool = False, dropout: float = 0.0
 ) -> Model[InT, OutT]:
     """Mix layers: ``gamma * sum_j softmax(s)_j * h_j``. Learning starts from the mean of the
-    layers (s = 0, gamma = 1).
+    layers (s = 0, gamma = 1), unless ``start_mix`` has set something else.
 
     weights (Optional[List[float]]): The factor of each layer as it is, nothing learned;
         [0, 0, 1] is the top of three layers. None learns s and gamma.
@@ -50,11 +52,22 @@ class MixSettings:
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
     """Start from the mean of the layers. What was learned for as many layers is kept."""
-    if not X or model.has_param("s") is False:
+    if X:
+        start_mix(model, ScalarMixConfig(weights=(0.0,) * len(X[0]), gamma=1.0))
+
+
+def start_mix(model: Model[InT, OutT], start: ScalarMixConfig) -> None:
+    """Set what learning starts from. What was learned for as many layers is kept.
+
+    model: A scalar mix.
+    start: The biLM's ``mix_start``.
+    """
+    if model.has_param("s") is False:
         return
-    if model.has_param("s") is None or len(cast(Floats1d, model.get_param("s"))) != len(X[0]):
-        model.set_param("s", model.ops.alloc1f(len(X[0])))
-        model.set_param("gamma", model.ops.alloc1f(1) + 1)
+    s = cast(Optional[Floats1d], model.get_param("s")) if model.has_param("s") else None
+    if s is None or len(s) != len(start.weights):
+        model.set_param("s", model.ops.asarray1f(start.weights, dtype="float32"))
+        model.set_param("gamma", model.ops.asarray1f([start.gamma], dtype="float32"))
 
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:

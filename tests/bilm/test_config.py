@@ -4,7 +4,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from spacy_elmo.bilm import BiLMConfig
+from spacy_elmo.bilm import BiLMConfig, ScalarMixConfig
 
 # The options of the model that Peters et al. (2018) published.
 ORIGINAL = {
@@ -43,7 +43,40 @@ def test_sizes_of_the_original():
 
 
 def test_dumps_to_the_options_it_was_read_from():
-    assert json.loads(parse().model_dump_json()) == ORIGINAL
+    assert json.loads(parse().model_dump_json()) == {**ORIGINAL, "scalar_mix": None}
+
+
+MIX = {"weights": [0.1, -2.5, 3.0], "gamma": 0.7}
+
+
+def with_mix(**changes):
+    return json.dumps({**ORIGINAL, "scalar_mix": {**MIX, **changes}})
+
+
+def test_a_mix_starts_as_the_mean_of_the_layers():
+    assert parse().scalar_mix is None
+    assert parse().mix_start == ScalarMixConfig(weights=(0.0, 0.0, 0.0), gamma=1.0)
+
+
+def test_a_mix_that_came_with_the_weights():
+    config = BiLMConfig.model_validate_json(with_mix())
+    assert config.mix_start == ScalarMixConfig(weights=(0.1, -2.5, 3.0), gamma=0.7)
+    assert json.loads(config.model_dump_json())["scalar_mix"] == MIX
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"weights": [0.1, 0.2]}, "2 weights doesn't fit 3 layers"),
+        ({"weights": [0.1, 0.2, None]}, r"scalar_mix\.weights\.2"),
+        ({"weights": [0.1, 0.2, float("inf")]}, r"scalar_mix\.weights\.2"),
+        ({"gamma": float("nan")}, r"scalar_mix\.gamma"),
+        ({"gamma": "1"}, r"scalar_mix\.gamma"),
+    ],
+)
+def test_a_wrong_mix_is_refused(changes, match):
+    with pytest.raises(ValidationError, match=match):
+        BiLMConfig.model_validate_json(with_mix(**changes))
 
 
 def test_the_widest_filter_need_not_be_the_last():

@@ -113,6 +113,15 @@ def test_info_of_damaged_files(run, published):
     assert "not a readable HDF5 file" in output
 
 
+@pytest.mark.parametrize("command", ["info", "convert"])
+def test_a_missing_extra_is_named(run, fixtures, tmp_path, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    output = [tmp_path / "native"] if command == "convert" else []
+    code, text = run(command, fixtures / "tensorflow_checkpoint" / "model.ckpt-60", *output)
+    assert code == 1
+    assert "spacy-elmo[tensorflow]" in without_blanks(text)
+
+
 def test_convert_writes_a_native_directory(run, published, sentences, tmp_path):
     code, output = run("convert", published, tmp_path / "native")
     assert code == 0

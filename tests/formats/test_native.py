@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from spacy_elmo.bilm import ScalarMixConfig
 from spacy_elmo.formats import (
     network_from_bytes,
     network_to_bytes,
@@ -109,6 +110,25 @@ def test_from_hdf5_and_back_no_bit_changes(fixtures, tmp_path, folder):
                 assert new[name].dtype == old[name].dtype
                 assert np.array_equal(new[name][()], old[name][()]), name
     assert json.loads(options_path.read_text()) == json.loads((source / "options.json").read_text())
+
+
+def test_a_scalar_mix_is_kept(network, tmp_path):
+    mix = ScalarMixConfig(weights=(0.1, -2.5, 1e-30), gamma=0.7)
+    network.config = network.config.model_copy(update={"scalar_mix": mix})
+    write_native(network, tmp_path)
+    assert read_native(tmp_path).config == network.config
+    write_hdf5(network, tmp_path / "hdf5" / "w.hdf5")
+    assert "scalar_mix" not in (tmp_path / "hdf5" / "options.json").read_text()
+    written = read_hdf5(tmp_path / "hdf5" / "options.json", tmp_path / "hdf5" / "w.hdf5")
+    assert written.config.scalar_mix is None
+
+
+def test_options_without_a_scalar_mix(written):
+    """As they were written before there were any."""
+    options = json.loads((written / "config.json").read_text())
+    del options["scalar_mix"]
+    (written / "config.json").write_text(json.dumps(options))
+    assert read_native(written).config.scalar_mix is None
 
 
 def test_half_precision_halves_the_file_and_is_read_as_float32(network, written, tmp_path):

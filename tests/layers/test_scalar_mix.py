@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from spacy_elmo.layers import scalar_mix
+from spacy_elmo.bilm import ScalarMixConfig
+from spacy_elmo.layers import scalar_mix, start_mix
 
 
 @pytest.fixture
@@ -46,6 +47,28 @@ def test_mixes_by_the_formula_of_the_paper(layers, layer_norm):
     expected = slow_mix(layers[0], model.get_param("s"), model.get_param("gamma"), layer_norm)
     assert_allclose(model.predict(layers)[0], expected, atol=1e-5)
     assert not model.predict(layers)[0][2].any()
+
+
+def test_starts_from_what_it_is_given(layers):
+    start = ScalarMixConfig(weights=(0.3, -1.0, 0.7), gamma=1.7)
+    model = scalar_mix()
+    start_mix(model, start)
+    assert_allclose(model.predict(layers)[0], learned_mix().predict(layers)[0])
+
+
+def test_a_start_changes_neither_what_was_learned_nor_fixed_weights(layers):
+    start = ScalarMixConfig(weights=(9.0, 0.0, 0.0), gamma=9.0)
+    for model in (learned_mix(), scalar_mix([0, 0, 1])):
+        before = model.predict(layers)[0]
+        start_mix(model, start)
+        assert_allclose(model.predict(layers)[0], before)
+
+
+def test_a_start_for_another_number_of_layers_replaces_what_was_learned():
+    model = learned_mix()
+    start_mix(model, ScalarMixConfig(weights=(1.0, 2.0), gamma=3.0))
+    assert model.get_param("s").tolist() == [1.0, 2.0]
+    assert model.get_param("gamma").tolist() == [3.0]
 
 
 def test_fixed_weights_are_used_as_they_are_and_have_no_parameters(layers):
