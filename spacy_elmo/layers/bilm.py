@@ -1,19 +1,35 @@
 """The bridge from Docs to the PyTorch biLM, with weights that are read when first needed."""
 
-from typing import Any, Callable, List, Optional, Tuple, cast
+from functools import partial
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, Callable, List, Literal, Optional, Sequence, Tuple, cast
 
 import srsly
+import torch
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    NumpyOps,
+    Ops,
+    PyTorchShim,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
 from thinc.shims import Shim
 from thinc.types import Floats3d
 
 from ..bilm import Engine
 from ..formats import Source, network_from_bytes, network_to_bytes, parse_config, read_source
+from ..formats.cache import cache_directory
 from ..spans import SpanGetter, get_sentences
+from .layer_cache import LayerCache
 
 InT = List[Doc]
 OutT = List[Floats3d]
+CacheLayers = Literal["float32", "float16", "none"]
 
 
 def bilm_layer(
@@ -21,6 +37,7 @@ def bilm_layer(
     frozen: bool,
     max_batch_tokens: int,
     get_spans: SpanGetter,
+    cache_layers: CacheLayers,
 ) -> Model[InT, OutT]:
     """Compute the layers of every token.
 
@@ -28,6 +45,7 @@ def bilm_layer(
     frozen: Whether the biLM stays as it is; its layer then has no gradient.
     max_batch_tokens: Most tokens that are computed together.
     get_spans: Cuts Docs into sentences.
+    cache_layers: How to keep the layers of a frozen biLM in training.
     """
     return Model(
         "bilm",
@@ -35,7 +53,7 @@ def bilm_layer(
         init=init,
         dims={"nO": None},
         attrs={"get_spans": get_spans},
-        shims=[BiLMShim(source, frozen, max_batch_tokens)],
+        shims=[BiLMShim(source, frozen, max_batch_tokens, cache_layers)],
     )
 
 
@@ -51,15 +69,18 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     config = shim.engine.network.config
     model.set_dim("nO", config.width)
     sentences = get_sentences(docs, model.attrs["get_spans"])
-    words = ArgsKwargs(([s.words for in_doc in sentences for s in in_doc],), {})
-    # In training mode the shim keeps what a gradient needs; a frozen biLM has none.
-    tensors, backprop_tensors = shim(words, is_train and not shim.frozen)
+    words = [s.words for in_doc in sentences for s in in_doc]
+    if shim.frozen:
+        arrays = shim.embed(words, is_train)
+    else:
+        tensors, backprop_tensors = shim(ArgsKwargs((words,), {}), is_train)
+        arrays = [torch2xp(tensor, ops=model.ops) for tensor in tensors]
 
     layers = [model.ops.alloc3f(config.n_layers, len(doc), config.width) for doc in docs]
-    results = iter(tensors)
+    results = iter(arrays)
     for array, in_doc in zip(layers, sentences):
         for sentence in in_doc:
-            result = cast(Floats3d, torch2xp(next(results), ops=model.ops))
+            result = model.ops.asarray3f(next(results))
             array[:, sentence.tokens] = result[:, sentence.rows]  # type: ignore[index]
 
     if shim.frozen or not is_train:
@@ -92,13 +113,23 @@ class BiLMShim(PyTorchShim):
     source: Where the weights are read from.
     frozen: Whether the biLM stays as it is.
     max_batch_tokens: Most tokens that are computed together.
+    cache_layers: How to keep the layers of a frozen biLM in training.
     """
 
-    def __init__(self, source: Source, frozen: bool, max_batch_tokens: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        frozen: bool,
+        max_batch_tokens: int,
+        cache_layers: CacheLayers,
+    ) -> None:
         self._engine: Optional[Engine] = None
+        self._cache: Optional[LayerCache] = None
+        self._cached_versions: Tuple[int, ...] = ()
         self.source = source
         self.frozen = frozen
         self.max_batch_tokens = max_batch_tokens
+        self.cache_layers = cache_layers
         super().__init__(None)
 
     @property
@@ -123,6 +154,49 @@ class BiLMShim(PyTorchShim):
     def _model(self, value: Any) -> None:
         assert value is None, "the engine is set by reading weights"
 
+    def embed(self, sentences: List[List[str]], is_train: bool) -> List[Any]:
+        """The layers of a frozen biLM. The first training batch switches the cache on. From then
+        on, batches that are only predicted read from it, too (development data between training
+        steps), but fill no more than its memory.
+
+        sentences: The words of each sentence.
+        is_train: Whether this is a training batch.
+        RETURNS: For each sentence an array (n_layers + 1, n_words, width).
+        """
+
+        def compute(sentences: Sequence[Sequence[str]], ops: Optional[Ops] = None) -> List[Any]:
+            tensors = self.predict(ArgsKwargs((sentences,), {}))
+            return [torch2xp(tensor, ops=ops) for tensor in tensors]
+
+        # PyTorch counts what is done to a tensor: the cache is for the weights as they were.
+        versions = tuple(weights._version for weights in self.engine.parameters())
+        if versions != self._cached_versions:
+            self._cache, self._cached_versions = None, versions
+        if self._cache is None and is_train and self.cache_layers != "none":
+            config = self.engine.network.config
+            path = (
+                cache_directory() / "layers" / f"{self._fingerprint()}-{self.cache_layers}.sqlite"
+            )
+            self._cache = LayerCache(path, config.n_layers, config.width, self.cache_layers)
+        if self._cache is None:
+            return compute(sentences)
+        return self._cache.embed(sentences, partial(compute, ops=NumpyOps()), use_disk=is_train)
+
+    def begin_update(self, inputs: ArgsKwargs) -> Any:
+        self._cache = None  # the weights are about to change
+        return super().begin_update(inputs)
+
+    def _fingerprint(self) -> str:
+        """Names all that shapes the layers: the code, the options, the weights, the precision."""
+        network = self.engine.network
+        precision = getattr(self.engine, "precision", "float32")
+        options = network.config.model_dump_json()
+        digest = sha256(f"{version('spacy-elmo')} {precision} {options}".encode())
+        for name, tensor in network.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:32]
+
     def copy(self) -> "BiLMShim":
         copied = super().copy()
         with Shim.global_id_lock:  # the optimizer tells parameters apart by this number
@@ -142,4 +216,5 @@ class BiLMShim(PyTorchShim):
         return self
 
     def _set_network(self, network: Any) -> None:
+        self._cache = None
         self._engine = Engine(network, self.max_batch_tokens).to(get_torch_default_device())
