@@ -98,7 +98,7 @@ class LayerCache:
 
     def _write(self, rows: List[Tuple[bytes, int, bytes]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        others = [file for file in self.path.parent.iterdir() if file != self.path]
+        others = [file for file in self.path.parent.glob("*.sqlite") if file != self.path]
         room = self._disk_limit - sum(file.stat().st_size for file in others)
         with closing(self._open()) as database, database:  # one transaction
             database.execute(f"PRAGMA max_page_count = {max(1, room // _PAGE_SIZE)}")
@@ -140,7 +140,7 @@ class LayerCache:
             f"{self.path}: {error}. The file keeps layers of a frozen biLM for training. What it "
             "can't take is computed in every epoch, which is slower and changes nothing else. Its "
             f"folder may grow to {self._disk_limit >> 20} MB ({DISK_MB}); files in it can be "
-            'deleted at any time. cache_layers = "float16" needs half the room.',
+            'deleted. cache_layers = "float16" needs half the room.',
             stacklevel=2,
         )
 
