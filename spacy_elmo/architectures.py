@@ -26,6 +26,7 @@ def build_bilm_v1(
     precision: Precision = "float32",
     mix_weights: Optional[List[float]] = None,
     max_batch_tokens: int = 4096,
+    cache_layers: Literal["float32", "float16", "none"] = "float32",
 ) -> Tok2Vec:
     """The model of the ``elmo`` component: a biLM and the component's own mix of its layers.
 
@@ -41,6 +42,8 @@ def build_bilm_v1(
         default it starts as their mean, or as the mix that came with the weights (TF-Hub's modules
         have one), and learns if a stock Tok2VecListener is trained with it.
     max_batch_tokens (int): Most tokens that are computed together; bounds the memory.
+    cache_layers (str): How training keeps the layers of a frozen biLM, so that each sentence is
+        computed once: "float32", "float16" (half the room, layers rounded) or "none".
     """
     return build_tok2vec_elmo_v1(
         source=source,
@@ -49,6 +52,7 @@ def build_bilm_v1(
         precision=precision,
         mix_weights=mix_weights,
         max_batch_tokens=max_batch_tokens,
+        cache_layers=cache_layers,
     )
 
 
@@ -80,6 +84,7 @@ def build_tok2vec_elmo_v1(
     layer_norm: bool = False,
     dropout: float = 0.0,
     max_batch_tokens: int = 4096,
+    cache_layers: Literal["float32", "float16", "none"] = "float32",
 ) -> Tok2Vec:
     """A tok2vec layer with a biLM of its own, for a single component. Needs no ``elmo`` component.
 
@@ -88,7 +93,7 @@ def build_tok2vec_elmo_v1(
     if max_batch_tokens < 1:
         raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
     model = mixed_bilm(
-        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans),
+        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans, cache_layers),
         scalar_mix(mix_weights, layer_norm, dropout),
     )
     model.attrs["replace_listener"] = replace_listener

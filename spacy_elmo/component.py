@@ -40,6 +40,7 @@ DEFAULT_CONFIG = Config().from_str(
     precision = "float32"
     mix_weights = null
     max_batch_tokens = 4096
+    cache_layers = "float32"
 
     [elmo.model.get_spans]
     @span_getters = "spacy-elmo.sentences.v1"

@@ -12,6 +12,8 @@ from numpy.testing import assert_allclose
 from spacy.training import Example
 from thinc.api import Adam
 
+from spacy_elmo.bilm import Engine
+
 
 @pytest.fixture
 def source(tmp_path):
@@ -156,6 +158,33 @@ def test_frozen_bilm_stays_and_mixes_learn(source):
     assert all((before[name] == p).all() for name, p in parameters_of(nlp).items())
     assert own.get_param("gamma") < 0.999 and elmo.mix.get_param("gamma") < 0.999
     assert own.get_param("gamma") != elmo.mix.get_param("gamma")
+
+
+@pytest.mark.parametrize("own_bilm", [False, True], ids=["elmo", "Tok2VecElmo"])
+def test_training_and_evaluation_compute_each_sentence_of_a_frozen_bilm_once(
+    source, monkeypatch, own_bilm
+):
+    if own_bilm:
+        nlp = spacy.blank("en")
+        spans = {"@span_getters": "spacy-elmo.sentences.v1"}
+        tok2vec = {"@architectures": "spacy-elmo.Tok2VecElmo.v1", "source": source}
+        nlp.add_pipe("half_squares", config={"tok2vec": {**tok2vec, "get_spans": spans}})
+    else:
+        nlp = tiny_pipeline(source, [LISTENER, STOCK_LISTENER])
+    sgd = nlp.initialize(lambda: examples(nlp))
+    computed = []
+    forward = Engine.forward
+
+    def record(engine, sentences):
+        computed.extend(sentences)
+        return forward(engine, sentences)
+
+    monkeypatch.setattr(Engine, "forward", record)
+    for _ in range(3):
+        nlp.update(examples(nlp), sgd=sgd)
+        nlp.evaluate(examples(nlp, ["Money !", "She ran ."]))
+    train = [["He", "sat", "on", "the", "bank", "."], ["Money", "!"], ["In", "the", "bank", "."]]
+    assert computed == [*train, ["She", "ran", "."]]
 
 
 def test_own_mix_learns_from_stock_listeners_only(source):

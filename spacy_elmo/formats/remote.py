@@ -17,7 +17,7 @@ from fsspec.core import url_to_fs
 from tqdm import tqdm
 
 from .archive import unpack
-from .urls import CACHE_VARIABLE, Url
+from .urls import Url
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt; twice as long before each further one
@@ -128,7 +128,7 @@ def _alone(path: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise ValueError(
-            f"Can't write {path}: {error}. The environment variable {CACHE_VARIABLE} names "
+            f"Can't write {path}: {error}. The environment variable SPACY_ELMO_CACHE names "
             "another directory for downloads."
         ) from error
 

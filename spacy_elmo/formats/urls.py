@@ -1,15 +1,12 @@
 """URLs of remote files: their parts, their checksums, and where the cache keeps what they name."""
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
-from platformdirs import user_cache_dir
-
-CACHE_VARIABLE = "SPACY_ELMO_CACHE"
+from .cache import cache_directory
 
 # A scheme of one letter is a drive. fsspec chains URLs with "::" (zip://inner::https://outer); in
 # a chain, folder and name are those of the first part that has any.
@@ -18,13 +15,6 @@ _URL = re.compile(
     rf"(?P<folder>{_SCHEME}(?:(?:(?!::)[^?])*/)?)(?P<name>(?:(?!::)[^?/])*)(?P<rest>(?:\?|::).*)?",
     re.DOTALL,
 )
-
-
-def cache_dir() -> Path:
-    """Where fetched files are kept: ``SPACY_ELMO_CACHE``, or the user's cache directory as the
-    platform has it (on Linux ``~/.cache/spacy-elmo``, or below ``XDG_CACHE_HOME``)."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(user_cache_dir("spacy-elmo", False))
 
 
 def is_url(source: str) -> bool:
@@ -75,7 +65,7 @@ class Url:
         identity = f"{self.folder}\n{self.rest}\n{self.sha256}"
         last = self.folder.rstrip("/").rsplit("/", 1)[-1].rsplit("@", 1)[-1]
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-        return cache_dir() / f"{_as_file_name(last)[:60]}-{digest}"
+        return cache_directory() / f"{_as_file_name(last)[:60]}-{digest}"
 
     @property
     def file_name(self) -> str:

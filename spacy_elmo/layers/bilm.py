@@ -1,19 +1,35 @@
 """The bridge from Docs to the PyTorch biLM, with weights that are read when first needed."""
 
-from typing import Any, Callable, List, Optional, Tuple, cast
+from functools import partial
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, Callable, List, Literal, Optional, Sequence, Tuple, cast
 
 import srsly
+import torch
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, PyTorchShim, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    NumpyOps,
+    Ops,
+    PyTorchShim,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
 from thinc.shims import Shim
 from thinc.types import Floats3d
 
 from ..bilm import BiLMConfig, Engine, Precision
 from ..formats import Source, network_from_bytes, network_to_bytes, parse_config, read_source
+from ..formats.cache import cache_directory
 from ..spans import SpanGetter, get_sentences
+from .layer_cache import LayerCache
 
 InT = List[Doc]
 OutT = List[Floats3d]
+CacheLayers = Literal["float32", "float16", "none"]
 
 
 def bilm_layer(
@@ -22,6 +38,7 @@ def bilm_layer(
     precision: Precision,
     max_batch_tokens: int,
     get_spans: SpanGetter,
+    cache_layers: CacheLayers,
 ) -> Model[InT, OutT]:
     """Compute the layers of every token.
 
@@ -30,6 +47,7 @@ def bilm_layer(
     precision: What matrix products are computed in, except where gradients are.
     max_batch_tokens: Most tokens that are computed together.
     get_spans: Cuts Docs into sentences.
+    cache_layers: How to keep the layers of a frozen biLM in training.
     """
     return Model(
         "bilm",
@@ -37,7 +55,7 @@ def bilm_layer(
         init=init,
         dims={"nO": None},
         attrs={"get_spans": get_spans},
-        shims=[BiLMShim(source, frozen, precision, max_batch_tokens)],
+        shims=[BiLMShim(source, frozen, precision, max_batch_tokens, cache_layers)],
     )
 
 
@@ -53,18 +71,19 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     config = shim.config
     model.set_dim("nO", config.width)
     sentences = get_sentences(docs, model.attrs["get_spans"])
-    words = ArgsKwargs(
-        ([s.words for in_doc in sentences for s in in_doc],),
-        {"max_batch_tokens": shim.max_batch_tokens},
-    )
-    # In training mode the shim keeps what a gradient needs; a frozen biLM has none.
-    tensors, backprop_tensors = shim(words, is_train and not shim.frozen)
+    words = [s.words for in_doc in sentences for s in in_doc]
+    if shim.frozen:
+        arrays = shim.embed(words, is_train)
+    else:
+        inputs = ArgsKwargs((words,), {"max_batch_tokens": shim.max_batch_tokens})
+        tensors, backprop_tensors = shim(inputs, is_train)
+        arrays = [torch2xp(tensor, ops=model.ops) for tensor in tensors]
 
     layers = [model.ops.alloc3f(config.n_layers, len(doc), config.width) for doc in docs]
-    results = iter(tensors)
+    results = iter(arrays)
     for array, in_doc in zip(layers, sentences):
         for sentence in in_doc:
-            result = cast(Floats3d, torch2xp(next(results), ops=model.ops))
+            result = model.ops.asarray3f(next(results))
             array[:, sentence.tokens] = result[:, sentence.rows]  # type: ignore[index]
 
     if shim.frozen or not is_train:
@@ -98,16 +117,25 @@ class BiLMShim(PyTorchShim):
     frozen: Whether the biLM stays as it is.
     precision: What matrix products are computed in, except where gradients are.
     max_batch_tokens: Most tokens that are computed together.
+    cache_layers: How to keep the layers of a frozen biLM in training.
     """
 
     def __init__(
-        self, source: Source, frozen: bool, precision: Precision, max_batch_tokens: int
+        self,
+        source: Source,
+        frozen: bool,
+        precision: Precision,
+        max_batch_tokens: int,
+        cache_layers: CacheLayers,
     ) -> None:
         self._engine: Optional[Engine] = None
+        self._cache: Optional[LayerCache] = None
+        self._cached_versions: Tuple[int, ...] = ()
         self.source = source
         self.frozen = frozen
         self.precision = precision
         self.max_batch_tokens = max_batch_tokens
+        self.cache_layers = cache_layers
         super().__init__(None)
 
     @property
@@ -137,6 +165,49 @@ class BiLMShim(PyTorchShim):
     def _model(self, value: Any) -> None:
         assert value is None, "the engine is set by reading weights"
 
+    def embed(self, sentences: List[List[str]], is_train: bool) -> List[Any]:
+        """The layers of a frozen biLM. The first training batch switches the cache on. From then
+        on, batches that are only predicted read from it, too (development data between training
+        steps), but fill no more than its memory.
+
+        sentences: The words of each sentence.
+        is_train: Whether this is a training batch.
+        RETURNS: For each sentence an array (n_layers + 1, n_words, width).
+        """
+
+        def compute(sentences: Sequence[Sequence[str]], ops: Optional[Ops] = None) -> List[Any]:
+            kwargs = {"max_batch_tokens": self.max_batch_tokens}
+            tensors = self.predict(ArgsKwargs((sentences,), kwargs))
+            return [torch2xp(tensor, ops=ops) for tensor in tensors]
+
+        # PyTorch counts what is done to a tensor: the cache is for the weights as they were.
+        versions = tuple(weights._version for weights in self.engine.parameters())
+        if versions != self._cached_versions:
+            self._cache, self._cached_versions = None, versions
+        if self._cache is None and is_train and self.cache_layers != "none":
+            name = f"{self._fingerprint()}-{self.cache_layers}.sqlite"
+            path = cache_directory() / "layers" / name
+            self._cache = LayerCache(
+                path, self.config.n_layers, self.config.width, self.cache_layers
+            )
+        if self._cache is None:
+            return compute(sentences)
+        return self._cache.embed(sentences, partial(compute, ops=NumpyOps()), use_disk=is_train)
+
+    def begin_update(self, inputs: ArgsKwargs) -> Any:
+        self._cache = None  # the weights are about to change
+        return super().begin_update(inputs)
+
+    def _fingerprint(self) -> str:
+        """Names all that shapes the layers: the code, the options, the weights, the precision."""
+        network = self.engine.network
+        options = network.config.model_dump_json()
+        digest = sha256(f"{version('spacy-elmo')} {self.precision} {options}".encode())
+        for name, tensor in network.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:32]
+
     def copy(self) -> "BiLMShim":
         copied = super().copy()
         with Shim.global_id_lock:  # the optimizer tells parameters apart by this number
@@ -156,4 +227,5 @@ class BiLMShim(PyTorchShim):
         return self
 
     def _set_network(self, network: Any) -> None:
+        self._cache = None
         self._engine = Engine(network, self.precision).to(get_torch_default_device())

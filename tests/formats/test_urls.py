@@ -1,10 +1,9 @@
 import hashlib
 import re
-from pathlib import Path
 
 import pytest
 
-from spacy_elmo.formats.urls import Url, cache_dir, is_url
+from spacy_elmo.formats.urls import Url, is_url
 
 CHECKSUM = hashlib.sha256(b"weights").hexdigest()
 
@@ -132,23 +131,3 @@ def test_names_in_the_cache_are_harmless(cache, text):
 
 def test_a_long_name_keeps_its_end():
     assert Url.parse("https://host/" + "x" * 300 + ".zip").file_name.endswith("x.zip")
-
-
-def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
-    monkeypatch.setenv("SPACY_ELMO_CACHE", str(tmp_path))
-    assert cache_dir() == tmp_path
-    monkeypatch.setenv("SPACY_ELMO_CACHE", "~/elmo")
-    assert cache_dir() == Path.home() / "elmo"
-
-
-@pytest.mark.skipif("sys.platform != 'linux'")
-@pytest.mark.parametrize("chosen", [None, ""])
-def test_the_cache_of_the_platform(monkeypatch, tmp_path, chosen):
-    if chosen is None:
-        monkeypatch.delenv("SPACY_ELMO_CACHE")
-    else:
-        monkeypatch.setenv("SPACY_ELMO_CACHE", chosen)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / "spacy-elmo"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_dir() == Path.home() / ".cache" / "spacy-elmo"

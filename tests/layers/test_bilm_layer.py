@@ -5,8 +5,10 @@ from helpers import WIDTH, save_tiny_bilm
 from numpy.testing import assert_allclose
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+from thinc.api import Adam
 
 from spacy_elmo import BiLM
+from spacy_elmo.bilm import Engine
 from spacy_elmo.layers import bilm_layer
 from spacy_elmo.spans import configure_sentences, configure_whole_doc
 
@@ -16,10 +18,9 @@ def source(tmp_path):
     return save_tiny_bilm(tmp_path / "bilm")
 
 
-def layer(source, frozen=True, get_spans=None, max_batch_tokens=100):
-    return bilm_layer(
-        source, frozen, "float32", max_batch_tokens, get_spans or configure_sentences()
-    )
+def layer(source, frozen=True, get_spans=None, max_batch_tokens=100, cache_layers="float32"):
+    get_spans = get_spans or configure_sentences()
+    return bilm_layer(source, frozen, "float32", max_batch_tokens, get_spans, cache_layers)
 
 
 def doc_of(*words):
@@ -139,3 +140,115 @@ def test_a_long_doc_in_one_piece_and_in_windows(source):
     windows = layer(source).predict([doc_of(*words)])[0]
     assert whole.shape == windows.shape == (3, 600, WIDTH)
     assert_allclose(windows, whole, atol=0.05)  # 32 tokens of context leave little to see
+
+
+@pytest.fixture
+def computed(monkeypatch, tmp_path):
+    """Every sentence that an engine computes, in order. The cache's folder is empty."""
+    sentences = []
+    forward = Engine.forward
+
+    def record(self, batch, *args, **kwargs):
+        sentences.extend(" ".join(words) for words in batch)
+        return forward(self, batch, *args, **kwargs)
+
+    monkeypatch.setattr(Engine, "forward", record)
+    monkeypatch.setenv("SPACY_ELMO_CACHE", str(tmp_path / "cache"))
+    return sentences
+
+
+def test_training_computes_each_sentence_of_a_frozen_bilm_once(source, computed):
+    train = [doc_of("He", "sat", ".", " ", "He", "ran", "."), doc_of("He", "sat", "."), doc_of()]
+    expected = layer(source).predict(train)
+    del computed[:]
+    model = layer(source)
+    for _ in range(3):
+        layers, _ = model.begin_update(train)
+        for array, other in zip(layers, expected):
+            assert_allclose(array, other, atol=1e-6)
+            array.fill(7)  # what a caller does to its arrays stays its own
+        model.predict([doc_of("Dev", "."), doc_of("He", "ran", ".")])
+    assert computed == ["He sat .", "He ran .", "Dev ."]
+
+
+def test_windows_are_kept_with_the_words_that_they_show(source, computed):
+    doc = doc_of(*"abcdefghijkl")
+    model = layer(source, get_spans=configure_sentences(max_length=7, context=2))
+    first, second = (model.begin_update([doc])[0][0] for _ in range(2))
+    assert_allclose(second, first)
+    assert computed == ["a b c d e f g", "d e f g h i j", "g h i j k l"]
+
+
+def test_use_without_training_keeps_nothing(source, computed):
+    model = layer(source)
+    for _ in range(2):
+        model.predict([doc_of("He", "sat")])
+    model.begin_update([doc_of("On")])  # the cache is on now
+    for used in (layer(source).from_bytes(model.to_bytes()), model.copy()):
+        for _ in range(2):
+            used.predict([doc_of("On")])
+    assert computed == ["He sat"] * 2 + ["On"] * 5
+
+
+@pytest.mark.parametrize("cache_layers", ["none", "float32"])
+def test_no_cache_where_it_is_turned_off_or_the_bilm_learns(source, computed, cache_layers):
+    model = layer(source, frozen=cache_layers == "none", cache_layers=cache_layers)
+    for _ in range(2):
+        model.begin_update([doc_of("He")])
+    assert computed == ["He", "He"]
+
+
+def test_half_precision_rounds_alike_in_every_epoch(source, computed):
+    model = layer(source, cache_layers="float16")
+    exact = layer(source).predict([doc_of("He", "sat")])[0]
+    for _ in range(2):
+        [array], _ = model.begin_update([doc_of("He", "sat")])
+        assert array.dtype == "float32"
+        assert (array == exact.astype("float16")).all()
+
+
+def change_in_place(model, other):
+    with torch.no_grad():
+        for weights, new in zip(*(m.shims[0].engine.parameters() for m in (model, other))):
+            weights.copy_(new)
+
+
+def load_bytes(model, other):
+    model.from_bytes(other.to_bytes())
+
+
+def fine_tune(model, other):
+    model.shims[0].frozen = False
+    layers, backprop = model.begin_update([doc_of("He")])
+    backprop([np.ones_like(array) for array in layers])
+    model.finish_update(Adam(0.1))
+    model.shims[0].frozen = True
+    other.from_bytes(model.to_bytes())
+
+
+@pytest.mark.parametrize("change", [change_in_place, load_bytes, fine_tune])
+def test_other_weights_are_never_mixed_up(source, computed, tmp_path, monkeypatch, change):
+    monkeypatch.setenv("SPACY_ELMO_CACHE_MEMORY", "0")  # all in the folder that they share
+    model, other = layer(source), layer(save_tiny_bilm(tmp_path / "other", seed=1))
+    docs = [doc_of("He", "sat")]
+    before = model.begin_update(docs)[0][0]
+    change(model, other)
+    expected = other.predict(docs)[0]
+    assert abs(expected - before).max() > 1e-3
+    for _ in range(2):
+        assert_allclose(model.begin_update(docs)[0][0], expected, atol=1e-6)
+        assert_allclose(model.predict(docs)[0], expected, atol=1e-6)
+
+
+def test_a_second_run_reads_the_file_of_the_first(source, computed, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPACY_ELMO_CACHE_MEMORY", "0")
+    docs = [doc_of("He", "sat"), doc_of("On")]
+    first, _ = layer(source).begin_update(docs)
+    second, _ = layer(source).begin_update(docs)
+    assert (first[0] == second[0]).all() and computed == ["He sat", "On"]
+    # What is only predicted is not written.
+    model = layer(source)
+    model.begin_update(docs)
+    for _ in range(2):
+        model.predict([doc_of("Dev")])
+    assert computed == ["He sat", "On", "Dev", "Dev"]
