@@ -7,7 +7,7 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from .bilm import Precision
-from .layers import ElmoListener, bilm_layer, mixed_bilm, scalar_mix
+from .layers import CacheLayers, ElmoListener, bilm_layer, mixed_bilm, scalar_mix
 from .spans import SpanGetter
 
 Tok2Vec = Model[List[Doc], List[Floats2d]]
@@ -26,7 +26,7 @@ def build_bilm_v1(
     precision: Precision = "float32",
     mix_weights: Optional[List[float]] = None,
     max_batch_tokens: int = 4096,
-    cache_layers: Literal["float32", "float16", "none"] = "float32",
+    cache_layers: CacheLayers = "float32",
 ) -> Tok2Vec:
     """The model of the ``elmo`` component: a biLM and the component's own mix of its layers.
 
@@ -84,7 +84,7 @@ def build_tok2vec_elmo_v1(
     layer_norm: bool = False,
     dropout: float = 0.0,
     max_batch_tokens: int = 4096,
-    cache_layers: Literal["float32", "float16", "none"] = "float32",
+    cache_layers: CacheLayers = "float32",
 ) -> Tok2Vec:
     """A tok2vec layer with a biLM of its own, for a single component. Needs no ``elmo`` component.
 

@@ -1,6 +1,6 @@
 """Thinc layers, one a file."""
 
-from .bilm import BiLMShim, bilm_layer
+from .bilm import BiLMShim, CacheLayers, bilm_layer
 from .listener import ElmoListener
 from .mixed_bilm import mixed_bilm
 from .scalar_mix import scalar_mix, start_mix
@@ -8,6 +8,7 @@ from .shared_batch import SharedBatch
 
 __all__ = [
     "BiLMShim",
+    "CacheLayers",
     "ElmoListener",
     "SharedBatch",
     "bilm_layer",

@@ -1,0 +1,127 @@
+import gzip
+import re
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+
+from spacy_elmo.cli._embedder import Embedder
+from spacy_elmo.cli._inputs import open_input
+
+
+@pytest.fixture
+def vocab():
+    return spacy.blank("en").vocab
+
+
+@pytest.fixture
+def read(tmp_path, vocab):
+    """The values of an input's records."""
+
+    def call(name, content):
+        (tmp_path / name).write_bytes(content)
+        return [record.value for record in open_input(tmp_path / name, vocab).records]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"a b\nc\n", ["a b", "c"]),
+        (b"a b\nc", ["a b", "c"]),
+        (b"a b\r\n\r\nc\r\n", ["a b", "", "c"]),
+        (b"\n\n", ["", ""]),
+        (b"", []),
+        (b" a\t\n", [" a\t"]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb", ["a", "\ufeffb"]),  # a byte order mark, and none
+        ("a\u2028b\x0bc\n".encode(), ["a\u2028b\x0bc"]),  # what str.splitlines would split
+    ],
+)
+def test_lines_of_text(read, content, lines):
+    assert read("in.txt", content) == lines
+
+
+def test_json_lines(read):
+    content = b'{"text": "a b"}\n\n  \n{"tokens": ["a", "b c"], "text": 3}\n{"tokens": []}'
+    assert read("in.jsonl", content) == ["a b", ["a", "b c"], []]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"{", "not JSON: .*column 2"),
+        (b'{"text": "a"} x', "not JSON"),
+        (b'"text"', 'expected an object with the key "text" or "tokens", got "text"'),
+        (b'{"Text": "a"}', 'expected an object with the key "text" or "tokens"'),
+        (b"[1]", "expected an object"),
+        (b'{"text": null}', '"text" is not a string'),
+        (b'{"tokens": "a b"}', '"tokens" is not a list of strings'),
+        (b'{"tokens": ["a", 1]}', '"tokens" is not a list of strings'),
+        (b'{"tokens": ["a", ""]}', '"tokens" is not a list of strings that are not empty'),
+        (b'{"text": "\xff"}', "not UTF-8"),
+    ],
+)
+def test_wrong_json_lines_are_named(tmp_path, vocab, line, message):
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'{"text": "a"}\n\n' + line + b'\n{"text": "b"}')
+    records = open_input(path, vocab).records
+    assert next(records).value == "a"
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}, line 3: {message}"):
+        next(records)
+
+
+def test_text_that_is_not_utf8_is_named(tmp_path, vocab):
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"a\nb\n\xe4\n")
+    records = open_input(path, vocab).records
+    assert [next(records).value for _ in range(2)] == ["a", "b"]
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}, line 3: not UTF-8"):
+        next(records)
+
+
+def test_a_cut_compressed_file_is_named(tmp_path, vocab):
+    path = tmp_path / "in.txt.gz"
+    lines = b"".join(b"line %d\n" % i for i in range(20_000))
+    path.write_bytes(gzip.compress(lines)[:-5000])
+    values = []
+    with pytest.raises(ValueError, match=r"in\.txt\.gz, after line \d{4,}: can't be read on"):  # noqa: PT012
+        for record in open_input(path, vocab).records:
+            values.append(record.value)
+    assert values == [f"line {i}" for i in range(len(values))]
+    assert values
+
+
+def test_a_file_that_is_not_compressed(read):
+    with pytest.raises(ValueError, match=r"in\.txt\.gz, after line 0: can't be read on"):
+        read("in.txt.gz", b"plain text")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", gzip.compress(b"text")])
+def test_not_a_docbin(read, content):
+    with pytest.raises(ValueError, match=r"in\.spacy: not a DocBin"):
+        read("in.spacy", content)
+
+
+def test_the_words_of_a_docbin_are_counted(tmp_path, vocab):
+    nlp = spacy.blank("en")
+    DocBin(docs=[nlp("a b"), nlp(""), nlp("c")]).to_disk(tmp_path / "in.spacy")
+    corpus = open_input(tmp_path / "in.spacy", vocab)
+    assert corpus.n_words == 3
+    assert not corpus.is_streamed
+    assert [record.value.text for record in corpus.records] == ["a b", "", "c"]
+
+
+def test_a_text_that_spacy_refuses_is_named(tmp_path):
+    """Longer than ``nlp.max_length``, or not Unicode at all."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo")
+    nlp.max_length = 10
+    embedder = Embedder(nlp, "mix", "float32", 1)
+    path = tmp_path / "in.jsonl"
+    for wrong, message in ((b"more than ten", r"\[E088\]"), (b"\\ud800", "surrogates")):
+        path.write_bytes(b'{"text": "a"}\n{"text": "' + wrong + b'"}')
+        good, bad = open_input(path, nlp.vocab).records
+        assert embedder.make_doc(good).text == "a"
+        with pytest.raises(ValueError, match=rf"in\.jsonl, line 2: .*{message}"):
+            embedder.make_doc(bad)
