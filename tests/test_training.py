@@ -175,9 +175,9 @@ def test_training_and_evaluation_compute_each_sentence_of_a_frozen_bilm_once(
     computed = []
     forward = Engine.forward
 
-    def record(engine, sentences):
+    def record(engine, sentences, **kwargs):
         computed.extend(sentences)
-        return forward(engine, sentences)
+        return forward(engine, sentences, **kwargs)
 
     monkeypatch.setattr(Engine, "forward", record)
     for _ in range(3):

@@ -20,8 +20,9 @@ class Engine(nn.Module):
     batched with.
 
     With gradients, the network itself computes, in its own precision. Where they are turned off,
-    its weights are packed for the kernels of the processor, and packed anew after they have
-    changed.
+    its weights are packed for the kernels of the processor, and packed anew after PyTorch has
+    changed them. Whoever changes them behind PyTorch's back (through NumPy, or ``.data``) calls
+    ``forget``.
 
     network: The biLM.
     precision: Of matrix products without gradients. A network that isn't float32 keeps its own.
@@ -63,6 +64,10 @@ class Engine(nn.Module):
                 results[index] = array
         return results
 
+    def forget(self) -> None:
+        """Drop what was made of the weights as they were."""
+        self._inference = None
+
     def _run(
         self, sentences: Sequence[Sequence[str]], states: Optional[States]
     ) -> tuple[list[Tensor], States]:
@@ -73,7 +78,7 @@ class Engine(nn.Module):
             layers, states = self._run_exactly(tokens, lengths, states)
         else:
             if self._inference is None or not self._inference.is_of(self.network):
-                self._inference = None  # frees its memory first
+                self.forget()  # its memory first
                 self._inference = Inference(self.network, self.precision)
             layers, states = self._inference(tokens, lengths, states)
         return [sentence[:, 1:-1] for sentence in layers.split(lengths, dim=1)], states

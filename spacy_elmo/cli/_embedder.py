@@ -54,8 +54,9 @@ class Embedder:
         self._elmo = _find_elmo(nlp)
         for name in nlp.pipe_names[nlp.pipe_names.index(self._elmo.name) + 1 :]:
             nlp.disable_pipe(name)
-        n_layers, width = self._elmo.load()
-        self.selection = Selection(_which_layers(layers, n_layers), dtype, n_layers, width)
+        config = self._elmo.load()
+        which = _which_layers(layers, config.n_layers)
+        self.selection = Selection(which, dtype, config.n_layers, config.width)
         self._elmo.store_layers = "none" if self.selection.layers == "mix" else dtype
 
     @property

@@ -13,6 +13,7 @@ from thinc.api import (
     Model,
     NumpyOps,
     Ops,
+    Optimizer,
     PyTorchShim,
     get_torch_default_device,
     torch2xp,
@@ -197,6 +198,10 @@ class BiLMShim(PyTorchShim):
     def begin_update(self, inputs: ArgsKwargs) -> Any:
         self._cache = None  # the weights are about to change
         return super().begin_update(inputs)
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        super().finish_update(optimizer)
+        self.engine.forget()  # Thinc's optimizer writes to the weights' memory
 
     def _fingerprint(self) -> str:
         """Names all that shapes the layers: the code, the options, the weights, the precision."""
