@@ -138,11 +138,12 @@ class Elmo(Tok2Vec):
         docs: The Docs.
         layers: What ``predict`` gave for them.
         """
+        to_numpy = self.model.ops.to_numpy  # a Doc outlives the device, and is serialized
         for doc, array, mixed in zip(docs, layers, self.mix.predict(layers)):
             kept: Any = None
             if self.store_layers != "none":
-                kept = array.astype(self.store_layers, copy=False)
-            store_vectors(doc, self.name, mixed, kept)
+                kept = to_numpy(array).astype(self.store_layers, copy=False)
+            store_vectors(doc, self.name, to_numpy(mixed), kept)
             doc.tensor = mixed  # type: ignore[assignment]
             if self.overwrite_vectors or not doc.vocab.vectors_length:
                 set_hooks(doc)

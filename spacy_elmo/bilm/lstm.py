@@ -1,12 +1,12 @@
 """The projected LSTM of one layer and one direction."""
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from .scripting import scripted
 
 FORGET_BIAS = 1.0  # TensorFlow's LSTMCell adds it; the stored bias is without it
 BLOCK_ROWS = 4096  # rows of the input's gate product that exist at a time
@@ -52,8 +52,8 @@ class ProjectedLSTM(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def forward(
-        self, inputs: Tensor, batch_sizes: list[int], state: Optional[LSTMState] = None
-    ) -> tuple[Tensor, LSTMState]:
+        self, inputs: Tensor, batch_sizes: List[int], state: Optional[LSTMState] = None
+    ) -> Tuple[Tensor, LSTMState]:
         """Run over a packed batch.
 
         inputs: (n_tokens, input_size), packed.
@@ -67,33 +67,31 @@ class ProjectedLSTM(nn.Module):
                 inputs.new_zeros(batch_sizes[0], self.proj_size),
                 inputs.new_zeros(batch_sizes[0], self.hidden_size),
             )
-        hidden, cell = state
         bias = self.bias + self._forget_bias()
-        weight_hh, weight_hr = self.weight_hh.t(), self.weight_hr.t()
-        outputs: list[Tensor] = []
-        ended: list[LSTMState] = []
-        start = 0
-        for sizes in _blocks(batch_sizes):
-            # The input's half of the gates does not depend on time: one product for many steps.
-            block = functional.linear(inputs[start : start + sum(sizes)], self.weight_ih, bias)
-            start += sum(sizes)
-            for step_input, size in zip(block.split(sizes), sizes):
-                if size < len(cell):
-                    ended.append(LSTMState(hidden[size:], cell[size:]))
-                    hidden, cell = hidden[:size], cell[:size]
-                gates = torch.addmm(step_input, hidden, weight_hh)
-                input_, forget, candidate, output = gates.chunk(4, dim=1)
-                cell = torch.sigmoid(forget) * cell + torch.sigmoid(input_) * torch.tanh(candidate)
-                if self.cell_clip is not None:
-                    cell = cell.clamp(-self.cell_clip, self.cell_clip)
-                hidden = (torch.sigmoid(output) * torch.tanh(cell)) @ weight_hr
-                if self.proj_clip is not None:
-                    hidden = hidden.clamp(-self.proj_clip, self.proj_clip)
-                outputs.append(hidden)
-        ended.append(LSTMState(hidden, cell))
-        # Longer sentences stand first and end last.
-        final = LSTMState(*(torch.cat(states) for states in zip(*reversed(ended))))
-        return torch.cat(outputs), final
+        if inputs.is_cuda and self.runs_in_cudnn:
+            return self._run_library(inputs, batch_sizes, state, bias)
+        outputs, hidden, cell = _run_steps(
+            inputs, batch_sizes, state.hidden, state.cell,
+            self.weight_ih, self.weight_hh, self.weight_hr, bias,
+            self.cell_clip, self.proj_clip, BLOCK_ROWS,
+        )  # fmt: skip
+        return outputs, LSTMState(hidden, cell)
+
+    @property
+    def runs_in_cudnn(self) -> bool:
+        """Whether cuDNN's LSTM computes the same: it knows no limits."""
+        return self.cell_clip is None and self.proj_clip is None
+
+    def _run_library(
+        self, inputs: Tensor, batch_sizes: List[int], state: LSTMState, bias: Tensor
+    ) -> Tuple[Tensor, LSTMState]:
+        """PyTorch's own LSTM: on CUDA devices, cuDNN's."""
+        weights = [self.weight_ih, self.weight_hh, bias, torch.zeros_like(bias), self.weight_hr]
+        outputs, hidden, cell = torch.lstm(
+            inputs, torch.tensor(batch_sizes), tuple(value.unsqueeze(0) for value in state),
+            weights, True, 1, 0.0, self.training, False,
+        )  # fmt: skip
+        return outputs, LSTMState(hidden[0], cell[0])
 
     def _forget_bias(self) -> Tensor:
         forget_bias = self.bias.new_zeros(4, self.hidden_size)
@@ -101,14 +99,57 @@ class ProjectedLSTM(nn.Module):
         return forget_bias.flatten()
 
 
-def _blocks(batch_sizes: list[int]) -> Iterator[list[int]]:
-    """Cut the time steps into runs of about ``BLOCK_ROWS`` rows, which bounds memory."""
-    block: list[int] = []
-    rows = 0
-    for size in batch_sizes:
-        if block and rows + size > BLOCK_ROWS:
-            yield block
-            block, rows = [], 0
-        block.append(size)
-        rows += size
-    yield block
+@scripted
+def _run_steps(
+    inputs: Tensor,
+    batch_sizes: List[int],
+    hidden: Tensor,
+    cell: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    weight_hr: Tensor,
+    bias: Tensor,
+    cell_clip: Optional[float],
+    proj_clip: Optional[float],
+    block_rows: int,
+) -> Tuple[Tensor, Tensor, Tensor]:
+    """All time steps. RETURNS: The outputs, and the last hidden and cell of each sentence."""
+    # Transposed once, so that their gradients are summed up as they come.
+    weight_hh, weight_hr = weight_hh.t(), weight_hr.t()
+    outputs: List[Tensor] = []
+    ended_hidden: List[Tensor] = []
+    ended_cell: List[Tensor] = []
+    start = 0
+    step = 0
+    while step < len(batch_sizes):
+        # The input's half of the gates does not depend on time: one product for many steps.
+        stop = step + 1
+        n_rows = batch_sizes[step]
+        while stop < len(batch_sizes) and n_rows + batch_sizes[stop] <= block_rows:
+            n_rows += batch_sizes[stop]
+            stop += 1
+        block = torch.nn.functional.linear(inputs[start : start + n_rows], weight_ih, bias)
+        start += n_rows
+        # Split, not sliced: the gradient of a slice is a zero-filled block of its own.
+        for block_step in block.split_with_sizes(batch_sizes[step:stop]):
+            size = block_step.shape[0]
+            if size < cell.shape[0]:
+                ended_hidden.append(hidden[size:])
+                ended_cell.append(cell[size:])
+                hidden, cell = hidden[:size], cell[:size]
+            gates = torch.addmm(block_step, hidden, weight_hh)
+            input_, forget, candidate, output = gates.chunk(4, dim=1)
+            cell = torch.sigmoid(forget) * cell + torch.sigmoid(input_) * torch.tanh(candidate)
+            if cell_clip is not None:
+                cell = cell.clamp(-cell_clip, cell_clip)
+            hidden = (torch.sigmoid(output) * torch.tanh(cell)) @ weight_hr
+            if proj_clip is not None:
+                hidden = hidden.clamp(-proj_clip, proj_clip)
+            outputs.append(hidden)
+        step = stop
+    # Longer sentences stand first and end last.
+    ended_hidden.append(hidden)
+    ended_cell.append(cell)
+    ended_hidden.reverse()
+    ended_cell.reverse()
+    return torch.cat(outputs), torch.cat(ended_hidden), torch.cat(ended_cell)

@@ -32,7 +32,8 @@ def _pack(module: nn.Module, precision: Precision) -> nn.Module:
     if isinstance(module, PooledConvolution):
         return PackedConvolution(module, precision)
     if isinstance(module, ProjectedLSTM):
-        return PackedLSTM(module, precision)
+        in_cudnn = module.weight_ih.is_cuda and module.runs_in_cudnn and precision == "float32"
+        return module if in_cudnn else PackedLSTM(module, precision)
     twin = copy.copy(module)
     twin._modules = {
         name: None if child is None else _pack(child, precision)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pad_sequence
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from spacy_elmo.bilm import lstm as lstm_module
 from spacy_elmo.bilm.lstm import LSTMState, ProjectedLSTM
@@ -152,15 +153,42 @@ def test_the_size_of_blocks_changes_nothing(make_lstm, inputs, monkeypatch, bloc
 
 def test_blocks_bound_the_rows_of_one_product(make_lstm, inputs, monkeypatch):
     rows = []
-    linear = torch.nn.functional.linear
 
-    def spy(x, *args):
-        rows.append(len(x))
-        return linear(x, *args)
+    class Spy(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            for x in args[:2]:
+                if "mm" in str(function) and x.dim() == 2 and x.shape[1] == 6:  # the inputs
+                    rows.append(len(x))
+            return function(*args, **(kwargs or {}))
 
     monkeypatch.setattr(lstm_module, "BLOCK_ROWS", 6)
-    monkeypatch.setattr(lstm_module.functional, "linear", spy)
-    make_lstm()(pack(inputs), BATCH_SIZES)
+    with torch.no_grad(), Spy():
+        make_lstm()(pack(inputs), BATCH_SIZES)
     assert sum(rows) == sum(LENGTHS)
     assert max(rows) <= 6
     assert len(rows) > 1
+
+
+def test_cudnn_knows_no_clips(make_lstm):
+    assert make_lstm().runs_in_cudnn
+    assert not any(make_lstm(*clips).runs_in_cudnn for clips in CLIPS[1:])
+
+
+@pytest.mark.parametrize("with_state", [False, True])
+def test_the_librarys_lstm_computes_the_same(make_lstm, inputs, with_state):
+    """What runs in cuDNN on CUDA devices, here on the CPU: outputs, states and gradients."""
+    lstm = make_lstm()
+    generator = torch.Generator().manual_seed(3)
+    hidden, cell = (torch.randn(4, n, dtype=torch.float64, generator=generator) for n in (5, 9))
+    state = LSTMState(hidden, cell) if with_state else LSTMState(hidden * 0, cell * 0)
+    results = []
+    for run in (
+        lambda x: lstm(x, BATCH_SIZES, state),
+        lambda x: lstm._run_library(x, BATCH_SIZES, state, lstm.bias + lstm._forget_bias()),
+    ):
+        x = pack(inputs).requires_grad_()
+        outputs, final = run(x)
+        loss = outputs.square().sum() + final.cell.sum()
+        results.append([outputs, *final, *torch.autograd.grad(loss, [x, *lstm.parameters()])])
+    for ours, library in zip(*results):
+        torch.testing.assert_close(library, ours, atol=1e-12, rtol=0)

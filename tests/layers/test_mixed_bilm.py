@@ -30,7 +30,10 @@ def source(tmp_path):
 
 
 def layer(source, **mix):
-    return mixed_bilm(bilm_layer(source, True, "float32", 100, configure_sentences(), "float32"), scalar_mix(**mix))
+    return mixed_bilm(
+        bilm_layer(source, True, "float32", 100, configure_sentences(), "float32"),
+        scalar_mix(**mix),
+    )
 
 
 def doc_of(*words):
@@ -64,7 +67,9 @@ def test_fixed_weights_stay(source):
 
 
 def test_gradients_pass_both_layers(source):
-    model = mixed_bilm(bilm_layer(source, False, "float32", 100, configure_sentences(), "float32"), scalar_mix())
+    model = mixed_bilm(
+        bilm_layer(source, False, "float32", 100, configure_sentences(), "float32"), scalar_mix()
+    )
     mixed, backprop = model.begin_update([doc_of(*WORDS)])
     assert backprop([np.ones_like(mixed[0])]) == []
     assert model.layers[1].get_grad("s").any()
