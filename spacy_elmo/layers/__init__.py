@@ -1,6 +1,7 @@
 """Thinc layers, one a file."""
 
-from .bilm import BiLMShim, CacheLayers, bilm_layer
+from .bilm import bilm_layer
+from .bilm_shim import BiLMShim, CacheLayers
 from .listener import ElmoListener
 from .mixed_bilm import mixed_bilm
 from .scalar_mix import scalar_mix, start_mix
