@@ -1,9 +1,9 @@
 """The biLM as a PyTorch module: token encoder, then a stack of LSTMs in each direction."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Optional, Union
 
-import torch
 from torch import Tensor, nn
 
 from .config import BiLMConfig, LexiconCNNConfig, LSTMConfig
@@ -95,20 +95,23 @@ class BiLMNetwork(nn.Module):
             directions after their last tokens.
         """
         packing = Packing.from_lengths(lengths, words.device)
-        starts = (None, None) if states is None else states
+        layers = words.new_empty(self.config.n_layers, len(word_ids), 2, words.shape[1])
 
         def run(
-            stack: nn.Module, order: Tensor, start: Optional[LSTMStates]
-        ) -> tuple[Tensor, LSTMStates]:
+            direction: int, stack: nn.Module, order: Tensor, start: Optional[LSTMStates]
+        ) -> LSTMStates:
             packed = words[word_ids[order]]
             outputs, end = stack(packed, packing.batch_sizes, start)
-            return torch.stack([packed, *outputs])[:, order.argsort()], end
+            for layer, output in enumerate([packed, *outputs]):
+                layers[layer, order, direction] = output
+            return end
 
-        (forward, forward_end), (backward, backward_end) = side_by_side(
+        starts = (None, None) if states is None else states
+        forward_end, backward_end = side_by_side(
             [
-                lambda: run(self.forward_lstm, packing.forward, starts[0]),
-                lambda: run(self.backward_lstm, packing.backward, starts[1]),
+                partial(run, 0, self.forward_lstm, packing.forward, starts[0]),
+                partial(run, 1, self.backward_lstm, packing.backward, starts[1]),
             ],
             words.device,
         )
-        return torch.cat([forward, backward], dim=2), (forward_end, backward_end)
+        return layers.flatten(2), (forward_end, backward_end)
