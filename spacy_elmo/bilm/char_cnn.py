@@ -21,6 +21,13 @@ class Highway(nn.Module):
         return torch.lerp(x, torch.relu(self.transform(x)), carry)
 
 
+def embedding(n_entries: int, dim: int) -> nn.Embedding:
+    """A table of embeddings that starts from bilm-tf's uniform distribution. (PyTorch's normal one
+    makes it import its compiler, half a second, where weights are read.)"""
+    weight = torch.empty(n_entries, dim).uniform_(-1, 1)
+    return nn.Embedding.from_pretrained(weight, freeze=False)
+
+
 class PooledConvolution(nn.Conv1d):
     """A convolution over characters and the largest value of each filter."""
 
@@ -40,7 +47,7 @@ class CharCNN(nn.Module):
 
     def __init__(self, config: ConvolutionConfig, n_characters: int, embedding_dim: int) -> None:
         super().__init__()
-        self.char_embedding = nn.Embedding(n_characters, embedding_dim)
+        self.char_embedding = embedding(n_characters, embedding_dim)
         self.convolutions = nn.ModuleList(
             PooledConvolution(embedding_dim, n_filters, width)
             for width, n_filters in config.filters

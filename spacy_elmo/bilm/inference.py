@@ -55,7 +55,7 @@ class Inference:
         """RETURNS: (n_words, projection_dim)."""
         # Words of similar length share a product, so that short ones need little padding.
         order = sorted(range(len(words)), key=lambda i: len(words[i]))
-        shares = [order[::2], order[1::2]] if len(words) > WORDS_PER_PRODUCT else [order]
+        shares = [order[::2], order[1::2]] if len(words) > 1 else [order]
         parts = side_by_side(
             [partial(self._encode_share, [words[i] for i in share]) for share in shares],
             self._device,

@@ -7,7 +7,7 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
-from .char_cnn import CharCNN
+from .char_cnn import CharCNN, embedding
 from .config import LexiconCNNConfig
 from .lexicon import words_to_character_ids, words_to_word_ids
 
@@ -29,7 +29,7 @@ class LexiconEncoder(CharCNN):
         width = config.n_filters
         if config.words is not None:
             self.words = _ids(config.words.entries)
-            self.word_embedding = nn.Embedding(len(self.words), config.words.dim)
+            self.word_embedding = embedding(len(self.words), config.words.dim)
             width += config.words.dim
         self.projection = nn.Linear(width, projection_dim)
 

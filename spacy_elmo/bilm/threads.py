@@ -15,14 +15,15 @@ def side_by_side(tasks: Sequence[Callable[[], ResultT]], device: torch.device) -
     """Run tasks, each on its share of PyTorch's threads, if they don't record gradients.
 
     Two tasks that don't wait for each other keep two cores busier than one task whose every
-    operation is spread over both.
+    operation is spread over both. And where other programs want the cores, too, threads that meet
+    after every operation wait for each other most of the time; on two cores, there are none.
 
     tasks: They don't share what they write.
     device: What they compute on. If it isn't the CPU, they run one after the other.
     RETURNS: Their results, in order.
     """
     n_threads = torch.get_num_threads()
-    if n_threads == 1 or len(tasks) == 1 or device.type != "cpu" or torch.is_grad_enabled():
+    if n_threads == 1 or device.type != "cpu" or torch.is_grad_enabled():
         return [task() for task in tasks]
     return [future.result() for future in [_pool(n_threads).submit(task) for task in tasks]]
 
