@@ -46,9 +46,10 @@ def measure(
     runs: dict[str, Callable[[], Figures]] = {}
     for precision in get_args(Precision):
         runs[precision] = partial(_run, BiLM(bilm.network, precision), sentences)
-        runs[precision]()  # weights are packed, kernels compiled
     for name, peer in peers.items():
         runs[name] = partial(_run_peer, peer, request)
+    for run in runs.values():
+        run()  # packs weights, compiles kernels; TensorFlow, too, is slow at first
     for precision in get_args(Precision):
         runs[f"peak {precision}"] = partial(_run_peak, precision)
     results = take_turns(runs, repeats)

@@ -39,7 +39,7 @@ def measure(
     for name, peer in peers.items():
         runs[name] = partial(_run_peer, peer, request)
     for run in runs.values():
-        run()  # weights are packed, kernels compiled
+        run()  # packs weights, compiles kernels
     results = take_turns(runs, repeats)
     rows: dict[str, dict[str, float]] = {}
     for name, figures in results.items():

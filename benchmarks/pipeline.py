@@ -34,9 +34,8 @@ def measure(text: Text, transformer: Optional[Peer], folder: Path, repeats: int)
     if transformer is not None:
         request = write_json(text.documents, folder / "documents.json")
         runs[TRANSFORMER] = lambda: {"cold": transformer.seconds(request)}
-    for name, run in runs.items():
-        if name != TRANSFORMER:
-            run()  # weights are packed, kernels compiled
+    for run in runs.values():
+        run()  # packs weights, compiles kernels
     results = take_turns(runs, repeats)
     rows: dict[str, dict[str, float]] = {}
     for name, figures in results.items():
