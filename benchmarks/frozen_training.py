@@ -36,11 +36,7 @@ def main(
 ) -> None:
     """Measure and print."""
     result = measure(config, train, dev, epochs)
-    rows = [
-        (name, figures["first"], figures["later"], figures["epochs"])
-        for name, figures in result["seconds"].items()
-    ]
-    msg.table(rows, header=("tok2vec", "first epoch", "later (median)", "all"))
+    show(result)
     print(json.dumps(result))
 
 
@@ -82,6 +78,15 @@ def measure(config: Path, train: Path, dev: Path, epochs: int) -> dict[str, Any]
         },
         "ratio_of_later_epochs": round(statistics.median(ratios[1:]), 2),
     }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print a table."""
+    rows = [
+        (name, figures["first"], figures["later"], figures["epochs"])
+        for name, figures in result["seconds"].items()
+    ]
+    msg.table(rows, header=("tok2vec", "first epoch", "later (median)", "all"))
 
 
 def _start(config: Config, folder: Path) -> "subprocess.Popen[str]":

@@ -1,125 +1,203 @@
-"""How fast vectors are computed: ``nlp.pipe`` and ``BiLM.embed`` in words a second, and the time to
-a first Doc in a fresh process. With --peer-python, AllenNLP's biLM runs beside them on the same
-weights and sentences. Prints a table and one line of JSON.
+"""Words a second of ``BiLM.embed`` in each precision and of other implementations on the same
+weights, and how near to the floor they come."""
 
-    python benchmarks/inference.py TEXT.txt [--peer-python VENV_WITH_ALLENNLP/bin/python]
-"""
-
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Callable, Optional
+from time import perf_counter
+from typing import Any, Optional, get_args
 
-import spacy
-import torch
-import typer
+import products
+from material import sample, write_json
+from timing import Figures, Peer, median_ratio, seconds_of, take_turns
 from wasabi import msg
 
 from spacy_elmo import BiLM
-from spacy_elmo.spans import configure_sentences, cut_sentences
+from spacy_elmo.bilm import BiLMNetwork, Precision
 
-PEER = Path(__file__).parent / "peer_allennlp.py"
-FIRST_DOC = """
-import time; start = time.perf_counter()
-import spacy; imported = time.perf_counter()
-nlp = spacy.blank("en"); nlp.add_pipe("elmo"); added = time.perf_counter()
-nlp("He sat on the bank of the river."); done = time.perf_counter()
-print(imported - start, added - imported, done - added)
-"""
+REFERENCE_LENGTH = 50  # characters that the other implementations pad every word to
 
 
-def main(
-    text: Path = typer.Argument(..., help="Plain text, one document a line"),
-    source: str = typer.Option("en_small", help="The biLM"),
-    threads: int = typer.Option(2, help="Threads of PyTorch"),
-    repeats: int = typer.Option(5, help="Runs; medians are reported"),
-    limit: int = typer.Option(1000, help="Documents to read"),
-    peer_python: Optional[Path] = typer.Option(None, help="A Python that has AllenNLP"),
-) -> None:
-    """Measure, each kind of run in turn, so that all see the same state of the machine."""
-    torch.set_num_threads(threads)
-    nlp = spacy.blank("en")
-    nlp.add_pipe("elmo", config={"model": {"source": source}})
-    with text.open(encoding="utf8") as file:
-        texts = [line.strip() for line in file if line.strip()][:limit]
-    docs = [nlp.make_doc(line) for line in texts]
-    sentences = [s.words for spans in configure_sentences()(docs) for s in cut_sentences(spans)]
+def measure(
+    bilm: BiLM,
+    sentences: list[list[str]],
+    peers: dict[str, Peer],
+    peer_sentences: int,
+    folder: Path,
+    repeats: int,
+) -> dict[str, Any]:
+    """Time our precisions, other implementations, and plain matrix products in turn.
+
+    bilm: Its network is computed in each precision.
+    peers: Other implementations that have loaded the same weights.
+    peer_sentences: Sentences that they are timed on; 0 for all. Words a second are compared.
+    folder: For files.
+    RETURNS: For each run the words a second, cold and warm; the share of the peak of matrix
+        products that the LSTMs reach and the whole, counting no product twice that is needed once;
+        and the ratios to other implementations.
+    """
     n_words = sum(map(len, sentences))
-    bilm = BiLM.load(source)
+    fewer = sample(sentences, peer_sentences)
+    n_fewer = sum(map(len, fewer))
+    request = write_json(fewer, folder / "sentences.json")
 
-    def pipe() -> float:
-        return _seconds(lambda: [None for _ in nlp.pipe(texts)])
+    runs: dict[str, Callable[[], Figures]] = {}
+    for precision in get_args(Precision):
+        runs[precision] = partial(_run, BiLM(bilm.network, precision), sentences)
+    for name, peer in peers.items():
+        runs[name] = partial(_run_peer, peer, request)
+    for run in runs.values():
+        run()  # packs weights, compiles kernels; TensorFlow, too, is slow at first
+    for precision in get_args(Precision):
+        runs[f"peak {precision}"] = partial(_run_peak, precision)
+    results = take_turns(runs, repeats)
 
-    def embed() -> float:
-        return _seconds(lambda: bilm.embed(sentences))
-
-    with tempfile.TemporaryDirectory() as folder:
-        runs: dict[str, Callable[[], float]] = {"nlp.pipe": pipe, "BiLM.embed": embed}
-        if peer_python is not None:
-            runs["AllenNLP"] = _peer(peer_python, bilm, sentences, Path(folder), threads)
-        for run in runs.values():
-            run()  # warm up
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in range(repeats):
-            for name, run in runs.items():
-                seconds[name].append(run())
-        startup = [_first_doc(threads) for _ in range(repeats)]
-
-    speed = {name: n_words / statistics.median(values) for name, values in seconds.items()}
-    result = {
-        "source": source,
-        "threads": threads,
-        "words": n_words,
-        "sentences": len(sentences),
-        "words_per_second": {name: round(value) for name, value in speed.items()},
-        "ratio_to_allennlp": {
-            name: round(speed[name] / speed["AllenNLP"], 2) for name in speed if "AllenNLP" in speed
-        },
-        "first_doc_seconds": {
-            step: round(statistics.median(values), 2)
-            for step, values in zip(("import spacy", "add_pipe", "first doc"), zip(*startup))
-        },
+    config = bilm.config
+    tokens = {*config.char_cnn.boundaries}.union(*sentences)
+    lstms = products.of_lstms(config) * (n_words + 2 * len(sentences))
+    encoder = products.of_distinct_words(bilm.network, sorted(tokens))
+    per_token = products.of_lstms(config) + products.of_encoder(config, REFERENCE_LENGTH)
+    peaks = {
+        name.removeprefix("peak "): {
+            kernel: statistics.median(values) for kernel, values in figures.items()
+        }
+        for name, figures in results.items()
+        if name.startswith("peak ")
     }
-    msg.table(
-        [(name, f"{v:,.0f}", f"{v / speed['nlp.pipe']:.2f}") for name, v in speed.items()],
-        header=("", "words/s", "to nlp.pipe"),
-        aligns=("l", "r", "r"),
+    rows: dict[str, dict[str, float]] = {}
+    for precision, kernels in peaks.items():
+        figures, peak = results[precision], max(kernels.values())
+        cold, warm, in_lstms = (
+            statistics.median(figures[name]) for name in ("cold", "warm", "lstms")
+        )
+        rows[precision] = {
+            "words_per_second_cold": round(n_words / cold),
+            "words_per_second_warm": round(n_words / warm),
+            "words_per_second_at_peak_cold": round(n_words * peak / (lstms + encoder)),
+            "words_per_second_at_peak_warm": round(n_words * peak / lstms),
+            "share_of_peak_lstms": round(lstms / in_lstms / peak, 3),
+            "share_of_peak_cold": round((lstms + encoder) / cold / peak, 3),
+            "share_of_peak_warm": round(lstms / warm / peak, 3),
+        }
+        for name in peers:
+            per_word = [seconds * n_words / n_fewer for seconds in results[name]["cold"]]
+            rows[precision][f"cold_to_{name}"] = median_ratio(per_word, figures["cold"])
+            rows[precision][f"warm_to_{name}"] = median_ratio(per_word, figures["warm"])
+    for name in peers:
+        seconds, peak = statistics.median(results[name]["cold"]), max(peaks["float32"].values())
+        needed = per_token * (n_fewer + 2 * len(fewer))
+        rows[name] = {
+            "words_per_second_cold": round(n_fewer / seconds),
+            "words_per_second_at_peak_cold": round(n_fewer * peak / needed),
+            "share_of_peak_cold": round(needed / seconds / peak, 3),
+        }
+    return {
+        "words": n_words,
+        "distinct_words": len(tokens) - 2,
+        "sentences": len(sentences),
+        "peer_sentences": len(fewer) if peers else 0,
+        "million_products": {
+            "lstms_per_token": round(products.of_lstms(config) / 1e6, 2),
+            "encoder_per_distinct_word": round(encoder / len(tokens) / 1e6, 2),
+            "encoder_per_padded_word": round(
+                products.of_encoder(config, REFERENCE_LENGTH) / 1e6, 2
+            ),
+        },
+        "peak_billion_products_per_second": {
+            precision: {kernel: round(value / 1e9, 1) for kernel, value in kernels.items()}
+            for precision, kernels in peaks.items()
+        },
+        "runs": rows,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print tables."""
+    needed, peaks = result["million_products"], result["peak_billion_products_per_second"]
+    print(
+        f"{result['words']:,} words in {result['sentences']:,} sentences, "
+        f"{result['distinct_words']:,} of them distinct"
     )
-    print(json.dumps(result))
+    if result["peer_sentences"]:
+        print(f"Other implementations: {result['peer_sentences']:,} of the sentences")
+    print(
+        f"Million multiply-adds: LSTMs {needed['lstms_per_token']} a token, token encoder "
+        f"{needed['encoder_per_distinct_word']} a distinct word, "
+        f"{needed['encoder_per_padded_word']} a word padded to {REFERENCE_LENGTH} characters"
+    )
+    peers = [name for name in result["runs"] if name not in peaks]
+    speed = {"words/s cold": "words_per_second_cold", "warm": "words_per_second_warm"}
+    for name in peers:
+        speed |= {f"cold to {name}": f"cold_to_{name}", f"warm to {name}": f"warm_to_{name}"}
+    _table(result["runs"], speed)
+    kernels = [(p, k, v) for p, values in peaks.items() for k, v in values.items()]
+    print("Peak of matrix products, billion multiply-adds a second:", end=" ")
+    print(", ".join(f"{precision} {kernel} {value}" for precision, kernel, value in kernels))
+    floor = {
+        "words/s at peak, cold": "words_per_second_at_peak_cold",
+        "warm": "words_per_second_at_peak_warm",
+        "share of peak, cold": "share_of_peak_cold",
+        "warm ": "share_of_peak_warm",
+        "LSTMs alone": "share_of_peak_lstms",
+    }
+    _table(result["runs"], floor)
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def _table(runs: dict[str, dict[str, float]], columns: dict[str, str]) -> None:
+    """columns: The figure that stands below each heading."""
+    msg.table(
+        [
+            (name, *(_cell(key, row.get(key)) for key in columns.values()))
+            for name, row in runs.items()
+        ],
+        header=("", *columns),
+        aligns=("l", *"r" * len(columns)),
+    )
 
 
-def _peer(
-    python: Path, bilm: BiLM, sentences: list[list[str]], folder: Path, threads: int
-) -> Callable[[], float]:
-    """A run of AllenNLP in its own Python; it reports its seconds without loading."""
-    bilm.save(folder / "weights.hdf5", format="hdf5")
-    (folder / "sentences.json").write_text(json.dumps(sentences))
-
-    def run() -> float:
-        command = [str(python), str(PEER), str(folder), str(threads)]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return float(output.split()[-1])
-
-    return run
+def _cell(key: str, value: Optional[float]) -> str:
+    if value is None:
+        return ""
+    if key.startswith("words"):
+        return f"{value:,}"
+    return f"{value:.0%}" if key.startswith("share") else f"{value:.2f}"
 
 
-def _first_doc(threads: int) -> list[float]:
-    env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-c", FIRST_DOC]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
-    return [float(value) for value in output.split()]
+def _run(bilm: BiLM, sentences: list[list[str]]) -> Figures:
+    """The seconds without remembered words; then with all words remembered; and of the latter those
+    inside the LSTMs."""
+    bilm._engine.forget_words()
+    cold = seconds_of(lambda: bilm.embed(sentences))
+    with _seconds_inside(bilm.network) as calls:
+        warm = seconds_of(lambda: bilm.embed(sentences))
+    return {"cold": cold, "warm": warm, "lstms": sum(calls)}
 
 
-if __name__ == "__main__":
-    typer.run(main)
+@contextmanager
+def _seconds_inside(network: BiLMNetwork) -> Iterator[list[float]]:
+    """Note how long each call of the network takes: the LSTMs, for words that have been encoded."""
+    starts: list[float] = []
+    seconds: list[float] = []
+    # The packed network, which computes, has the hooks of the network that it was made of.
+    hooks = [
+        network.register_forward_pre_hook(lambda *_: starts.append(perf_counter())),
+        network.register_forward_hook(lambda *_: seconds.append(perf_counter() - starts[-1])),
+    ]
+    yield seconds
+    for hook in hooks:
+        hook.remove()
+    if not seconds:
+        raise RuntimeError("What computed doesn't have the hooks of the biLM's network.")
+
+
+def _run_peer(peer: Peer, request: Path) -> Figures:
+    return {"cold": peer.seconds(request)}
+
+
+def _run_peak(precision: Precision) -> Figures:
+    figures = {"packed": products.peak(precision)}
+    if precision == "float32":
+        figures["torch.mm"] = products.peak(None)
+    return figures

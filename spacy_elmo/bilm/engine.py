@@ -68,6 +68,12 @@ class Engine(nn.Module):
         """Drop what was made of the weights as they were."""
         self._inference = None
 
+    def forget_words(self) -> None:
+        """Drop the token encoder's output for the words seen so far, but not the packed weights.
+        The next sentences take as long as the first ones did, and get the same vectors."""
+        if self._inference is not None:
+            self._inference.forget_words()
+
     def _run(
         self, sentences: Sequence[Sequence[str]], states: Optional[States]
     ) -> tuple[list[Tensor], States]:

@@ -51,6 +51,10 @@ class Inference:
         table, rows = self._memory.look_up(tokens)
         return self._network(table, rows.to(self._device), lengths, states)
 
+    def forget_words(self) -> None:
+        """Forget the words that have been encoded, but not the packed weights."""
+        self._memory.forget()
+
     def _encode(self, words: list[str]) -> Tensor:
         """RETURNS: (n_words, projection_dim)."""
         # Words of similar length share a product, so that short ones need little padding.

@@ -38,6 +38,11 @@ class WordMemory:
             rows = self._rows
             return self._table, torch.tensor([rows[word] for word in words])
 
+    def forget(self) -> None:
+        """Forget all words."""
+        with self._lock:
+            self._forget()
+
     def _is_too_large(self, n_rows: int) -> bool:
         return n_rows * self._table.shape[1] * self._table.element_size() > self.max_bytes
 

@@ -197,6 +197,22 @@ def test_each_distinct_word_of_a_batch_is_encoded_once(network):
     assert rows == [4]  # both words and both boundaries
 
 
+def test_forgotten_words_are_encoded_again(network):
+    rows = []
+    engine = Engine(network)
+    engine.forget_words()  # none yet
+    hook = network.token_encoder.register_forward_pre_hook(
+        lambda _, args: rows.append(len(args[0]))
+    )
+    with hook, torch.no_grad():
+        [before] = engine([["no", "yes"]])
+        engine([["yes"]])
+        engine.forget_words()
+        [after] = engine([["no", "yes"]])
+    assert rows == [4, 4]
+    assert torch.equal(before, after)
+
+
 def test_words_may_pass_the_token_encoder_in_several_products(network, monkeypatch):
     words = [f"{'x' * (i % 11)}{i}" for i in range(40)]
     whole = embed(network, [words])
