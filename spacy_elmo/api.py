@@ -51,7 +51,7 @@ class BiLM:
         precision: What matrix products are computed in: "float32" (exact), or "bfloat16" or "int8",
             which are faster and a little less exact.
         RAISES ValueError: No such source, it can't be fetched, or its files are damaged or don't
-            fit together.
+            fit together; an unknown precision.
         RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
         """
         return cls(read_source(source).to(device), precision)

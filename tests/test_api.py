@@ -21,6 +21,11 @@ FLOAT64 = 1e-6
 VERY_SHORT = [2, 3, 9]  # sentences of `clipped` that end before the difference has grown
 
 
+# The largest relative error of one rounding: of a number to bfloat16's 8 significant bits; and to
+# int8's 127 steps of a row's largest value, which is about four times its usual one.
+ROUNDING = {"bfloat16": 2.0**-8, "int8": 4 / 254}
+
+
 def load(fixtures, folder):
     return BiLM.load(fixtures / folder / "weights.hdf5")
 
@@ -115,6 +120,49 @@ def test_the_stateful_mode_is_off_by_default(fixtures, sentences):
     expected = read(fixtures / "plain" / "expected_stateful.hdf5", len(sentences))
     layers = load(fixtures, "plain").embed(sentences)
     assert all(np.abs(a[1:] - b[1:]).max() > 1e-3 for a, b in zip(layers[1:], expected[1:]))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize("folder", ["plain", "deep"])
+def test_fewer_bits_stay_near_the_golden_vectors(fixtures, sentences, folder, precision):
+    """Each layer's error, relative to the layer, is that of a few roundings."""
+    bilm = BiLM.load(fixtures / folder / "weights.hdf5", precision=precision)
+    expected = np.concatenate(read(fixtures / folder / "expected.hdf5", len(sentences)), axis=1)
+    alone = np.concatenate([bilm.embed([words])[0] for words in sentences], axis=1)
+    together = np.concatenate(bilm.embed(sentences), axis=1)
+    for layers in (alone, together):
+        assert layers.dtype == np.float32
+        for layer, other in zip(layers, expected):
+            error = np.sqrt(np.square(layer - other).mean() / np.square(other).mean())
+            assert 1e-3 < error < 2 * ROUNDING[precision]
+            assert np.abs(layer - other).max() < 16 * ROUNDING[precision] * other.std()
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize("folder", ["many_langs_char", "many_langs_char_word"])
+def test_fewer_bits_with_a_lexicon(fixtures, sentences, folder, precision):
+    """The LSTMs of these biLMs have large random weights, which make every error grow."""
+    exact = BiLM.load(fixtures / folder).embed(sentences)
+    layers = BiLM.load(fixtures / folder, precision=precision).embed(sentences)
+    assert [array.shape for array in layers] == [array.shape for array in exact]
+    exact, layers = np.concatenate(exact, axis=1), np.concatenate(layers, axis=1)
+    for layer, other, growth in zip(layers, exact, (2, 16, 16)):
+        error = np.sqrt(np.square(layer - other).mean() / np.square(other).mean())
+        assert 1e-3 < error < growth * ROUNDING[precision]
+
+
+@pytest.mark.parametrize("precision", ["float8", "float16"])
+def test_an_unknown_precision_to_compute_in(fixtures, precision):
+    with pytest.raises(ValueError, match=f"Unknown precision '{precision}': .*'bfloat16'"):
+        BiLM.load(fixtures / "deep" / "weights.hdf5", precision=precision)
+
+
+def test_the_precision_is_not_saved(fixtures, sentences, tmp_path):
+    bilm = BiLM.load(fixtures / "deep" / "weights.hdf5", precision="int8")
+    bilm.embed(sentences[:2])
+    bilm.save(tmp_path / "bilm")
+    expected = load(fixtures, "deep").embed(sentences[:2])
+    assert_close(BiLM.load(tmp_path / "bilm").embed(sentences[:2]), expected, 0)
 
 
 def test_the_bundled_model_gives_words_context():
@@ -241,7 +289,7 @@ def test_an_unknown_format(fixtures, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int8", "bfloat16", "float8"])
-def test_an_unknown_precision(fixtures, tmp_path, dtype):
+def test_an_unknown_dtype(fixtures, tmp_path, dtype):
     with pytest.raises(ValueError, match=dtype):
         load(fixtures, "deep").save(tmp_path / "bilm", dtype=dtype)
     assert list(tmp_path.iterdir()) == []

@@ -63,6 +63,38 @@ def test_wrong_settings_are_named(setting, match):
         spacy.blank("en").add_pipe("elmo", config={"model": setting})
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_the_precision_is_saved_with_the_pipeline(source, tmp_path, precision):
+    nlp = tiny_pipeline(source, [LISTENER], precision=precision)
+    nlp.initialize(lambda: examples(nlp))
+    doc = nlp(TEXT)
+    [expected] = BiLM.load(source, precision=precision).embed([TEXT.split()])
+    assert_allclose(doc._.elmo.layers, expected, atol=1e-6)
+    nlp.to_disk(tmp_path / "nlp")
+    again = spacy.load(tmp_path / "nlp")
+    assert again.config["components"]["elmo"]["model"]["precision"] == precision
+    assert_allclose(again(TEXT)._.elmo.layers, doc._.elmo.layers, atol=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_tok2vec_of_its_own_has_a_precision(source, precision):
+    tok2vec = {
+        "@architectures": "spacy-elmo.Tok2VecElmo.v1",
+        "source": source,
+        "get_spans": SPANS,
+        "precision": precision,
+        "mix_weights": [0, 0, 1],
+    }
+    nlp = spacy.blank("en")
+    nlp.add_pipe("half_squares", name="a", config={"tok2vec": tok2vec})
+    nlp.initialize(lambda: examples(nlp))
+    vectors = nlp(TEXT).user_data["a"]
+    exact, expected = (BiLM.load(source, precision=p) for p in ("float32", precision))
+    assert_allclose(vectors, expected.embed([TEXT.split()])[0][2], atol=1e-6)
+    is_exact = abs(vectors - exact.embed([TEXT.split()])[0][2]).max() < 1e-5
+    assert is_exact == (precision == "float32")
+
+
 def test_a_stock_listeners_replacement_is_the_components_own_block():
     bilm = {"@architectures": "spacy-elmo.BiLM.v1", "source": "x", "mix_weights": [1, 0, 0]}
     stock = {"@architectures": "spacy.Tok2VecListener.v1", "width": 8}

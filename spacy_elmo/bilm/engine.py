@@ -1,7 +1,7 @@
 """Runs the biLM over any number of sentences of any length."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Optional
+from typing import Optional, get_args
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +26,14 @@ class Engine(nn.Module):
 
     network: The biLM.
     precision: Of matrix products without gradients. A network that isn't float32 keeps its own.
+    RAISES ValueError: An unknown precision.
     """
 
     def __init__(self, network: BiLMNetwork, precision: Precision = "float32") -> None:
         super().__init__()
+        if precision not in get_args(Precision):
+            known = ", ".join(f"'{name}'" for name in get_args(Precision))
+            raise ValueError(f"Unknown precision '{precision}': use one of {known}.")
         use_one_thread_after_fork()
         self.network = network
         self.precision = precision
@@ -83,10 +87,11 @@ class Engine(nn.Module):
         if torch.is_grad_enabled() or next(self.parameters()).dtype != torch.float32:
             layers, states = self._run_exactly(tokens, lengths, states)
         else:
-            if self._inference is None or not self._inference.is_of(self.network):
-                self.forget()  # its memory first
-                self._inference = Inference(self.network, self.precision)
-            layers, states = self._inference(tokens, lengths, states)
+            inference = self._inference  # another thread may replace it
+            if inference is None or not inference.is_of(self.network):
+                self._inference = inference = None  # its memory first
+                self._inference = inference = Inference(self.network, self.precision)
+            layers, states = inference(tokens, lengths, states)
         return [sentence[:, 1:-1] for sentence in layers.split(lengths, dim=1)], states
 
     def _run_exactly(

@@ -33,8 +33,8 @@ class Inference:
             self._network = pack_network(network, precision)
         self._memory = WordMemory(self._encode, MEMORY_BYTES)
 
-    def __deepcopy__(self, memo: Any) -> "Inference":
-        return self  # a copied network's weights lie elsewhere, and are packed anew
+    def __reduce__(self) -> Any:
+        return type(None), ()  # a copied network's weights lie elsewhere, and are packed anew
 
     def is_of(self, network: BiLMNetwork) -> bool:
         """Whether the network's weights are still those that were packed."""
@@ -79,5 +79,9 @@ class Inference:
 
 
 def _versions(network: BiLMNetwork) -> list[tuple[int, int]]:
-    """Changes whenever a weight is changed in place or replaced."""
-    return [(weight.data_ptr(), weight._version) for weight in network.parameters()]
+    """Changes whenever a weight is changed in place or replaced. Of weights that were made in
+    inference mode, PyTorch counts no changes."""
+    return [
+        (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
+        for weight in network.parameters()
+    ]

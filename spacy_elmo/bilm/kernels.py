@@ -6,13 +6,19 @@ those behind ``torch.mm``), and the only ones for bfloat16 and int8. They are no
 have them, the same numbers come from plain products.
 """
 
-from typing import Literal, NamedTuple, Optional
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Optional
 
 import torch
 from torch import Tensor
 
 Precision = Literal["float32", "bfloat16", "int8"]
 _INT8_MAX = 127
+_BUILT_WITH_ONEDNN = (
+    torch.backends.mkldnn.is_available()
+    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    and hasattr(torch.ops.onednn, "qlinear_pointwise")
+)
 
 
 class PackedWeight(NamedTuple):
@@ -31,14 +37,14 @@ class PackedWeight(NamedTuple):
 
 
 def has_onednn(device: torch.device, precision: Precision) -> bool:
-    """Whether oneDNN's kernels compute this here. They exist only on CPUs, and its int8 products
-    saturate on processors without VNNI instructions."""
-    return (
-        device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-        and (precision != "int8" or torch.cpu._is_vnni_supported())
-    )
+    """Whether oneDNN's kernels compute this here. They exist only on CPUs. It refuses bfloat16 on
+    processors without AVX-512 or the like, and its int8 products saturate on those without VNNI
+    instructions."""
+    if device.type != "cpu" or not _BUILT_WITH_ONEDNN:
+        return False
+    if precision == "bfloat16":
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return precision != "int8" or torch.cpu._is_vnni_supported()
 
 
 def pack_weight(weight: Tensor, precision: Precision) -> PackedWeight:
@@ -65,6 +71,27 @@ def pack_weight(weight: Tensor, precision: Precision) -> PackedWeight:
     return PackedWeight(f"{'onednn' if onednn else 'plain'} {precision}", weight, scale, zero_point)
 
 
+def _if_built(function: Callable[..., Any]) -> Callable[..., Any]:
+    """TorchScript looks up operators when it compiles a function, even one that is never called:
+    it isn't shown those that this build of PyTorch doesn't have."""
+    return function if _BUILT_WITH_ONEDNN else torch.jit.unused(function)
+
+
+@_if_built
+def _onednn_product(x: Tensor, packed: PackedWeight, bias: Optional[Tensor]) -> Tensor:
+    """x: (n_rows, in_features), in the weight's precision, as the result."""
+    return torch.ops.mkldnn._linear_pointwise(x, packed.weight, bias, "none", [], "")
+
+
+@_if_built
+def _onednn_int8_product(x: Tensor, packed: PackedWeight) -> Tensor:
+    """x: (n_rows, in_features), uint8, where 128 stands for zero. RETURNS: float32."""
+    return torch.ops.onednn.qlinear_pointwise(
+        x, 1.0, 128, packed.weight, packed.scale, packed.zero_point,
+        None, 1.0, 0, torch.float32, "none", [], "",
+    )  # fmt: skip
+
+
 def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Tensor:
     """``x @ weight.t() + bias``, computed in the weight's precision.
 
@@ -81,14 +108,11 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
     if missing > 0:
         x = torch.nn.functional.pad(x, [0, 0, 0, missing])
     if kernel == "onednn float32":
-        y = torch.ops.mkldnn._linear_pointwise(x, packed.weight, bias, "none", [], "")
-        return y[:n_rows]
+        return _onednn_product(x, packed, bias)[:n_rows]
     if kernel == "plain float32":
         return torch.nn.functional.linear(x, packed.weight, bias)[:n_rows]
     if kernel == "onednn bfloat16":
-        y = torch.ops.mkldnn._linear_pointwise(
-            x.to(torch.bfloat16), packed.weight, None, "none", [], ""
-        ).float()
+        y = _onednn_product(x.to(torch.bfloat16), packed, None).float()
     elif kernel == "plain bfloat16":
         y = torch.mm(x.to(torch.bfloat16), packed.weight.t()).float()
     else:
@@ -96,14 +120,9 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
         rounded = (x / steps).round_()
         if kernel == "onednn int8":
             # oneDNN has fast products of unsigned by signed bytes only: hence the 128.
-            y = torch.ops.onednn.qlinear_pointwise(
-                rounded.add_(128.0).to(torch.uint8), 1.0, 128,
-                packed.weight, packed.scale, packed.zero_point,
-                None, 1.0, 0, torch.float32, "none", [], "",
-            )  # fmt: skip
-            y.mul_(steps)
+            y = _onednn_int8_product(rounded.add_(128.0).to(torch.uint8), packed).mul_(steps)
         else:
-            y = torch.mm(rounded, packed.weight.t()).mul_(steps).mul_(packed.scale)
+            y = torch.mm(rounded, packed.weight.t()).mul_(packed.scale).mul_(steps)
     if bias is not None:
         y.add_(bias)
     return y[:n_rows]

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -25,7 +26,11 @@ def side_by_side(tasks: Sequence[Callable[[], ResultT]], device: torch.device) -
     n_threads = torch.get_num_threads()
     if n_threads == 1 or device.type != "cpu" or torch.is_grad_enabled():
         return [task() for task in tasks]
-    return [future.result() for future in [_pool(n_threads).submit(task) for task in tasks]]
+    try:
+        futures = [_pool(n_threads).submit(task) for task in tasks]
+    except RuntimeError:  # the interpreter is ending, and starts nothing in other threads
+        return [task() for task in tasks]
+    return [future.result() for future in futures]
 
 
 @cache
@@ -34,10 +39,12 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
 
     def start() -> None:
         torch.set_grad_enabled(False)  # these two settings are each thread's own
+        torch.get_num_threads()  # else the first operation replaces what is set here
         torch.set_num_threads(n_threads // 2)
 
     pool = ThreadPoolExecutor(2, "spacy-elmo", start)
-    for future in [pool.submit(torch.get_num_threads) for _ in range(2)]:
+    both = Barrier(2)  # starts the second thread now, even if the first has nothing to do
+    for future in [pool.submit(both.wait) for _ in range(2)]:
         future.result()
     torch.set_num_threads(n_threads)  # the threads have changed the value that new ones get
     return pool

@@ -83,17 +83,19 @@ def _parse_json(text: str, kind: type[Parsed], where: str, what: str) -> Parsed:
 
 
 def build_network(config: BiLMConfig, parameters: Mapping[str, Tensor]) -> BiLMNetwork:
-    """A network that owns the given parameters. It is in evaluation mode.
+    """A network that owns the given parameters. It is in evaluation mode, and can learn even if
+    it is built in PyTorch's inference mode.
 
     config: Options that the parameters fit.
     parameters: Every entry of the network's ``state_dict``, float32.
     """
-    with torch.device("meta"):  # no time spent on initial values that are thrown away
-        network = BiLMNetwork(config)
-    # Kernels round differently on memory that is aligned differently. Memory of PyTorch's own
-    # makes the same weights give the same vectors, wherever they come from.
-    own = {name: tensor.clone() for name, tensor in parameters.items()}
-    network.load_state_dict(own, assign=True)
+    with torch.inference_mode(False):
+        with torch.device("meta"):  # no time spent on initial values that are thrown away
+            network = BiLMNetwork(config)
+        # Kernels round differently on memory that is aligned differently. Memory of PyTorch's own
+        # makes the same weights give the same vectors, wherever they come from.
+        own = {name: tensor.clone() for name, tensor in parameters.items()}
+        network.load_state_dict(own, assign=True)
     return network.eval()
 
 

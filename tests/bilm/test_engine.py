@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from spacy_elmo.bilm import Engine, inference
+from spacy_elmo.bilm import Engine, inference, threads
 
 FEW_WORDS = st.sampled_from(["a", "bank", "of", "", "é", "银行", "<S>", "x" * 60])
 ANY_WORDS = st.text(st.characters(codec=None, exclude_categories=()), max_size=12)
@@ -28,9 +28,10 @@ HARD_SENTENCES = [
 ]
 
 
-def embed(network, sentences, max_batch_tokens=4096, stateful=False):
+def embed(network, sentences, max_batch_tokens=4096, stateful=False, precision="float32"):
+    engine = Engine(network, precision)
     with torch.no_grad():
-        layers = Engine(network)(sentences, max_batch_tokens=max_batch_tokens, stateful=stateful)
+        layers = engine(sentences, max_batch_tokens=max_batch_tokens, stateful=stateful)
         return [sentence.numpy() for sentence in layers]
 
 
@@ -278,24 +279,82 @@ def test_every_parameter_has_a_gradient(make_network):
         assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("precision", ["float8", "float16", "FLOAT32", "", None])
+def test_an_unknown_precision(make_network, precision):
+    with pytest.raises(ValueError, match=f"precision '{precision}': .*'float32', .*'int8'"):
+        Engine(make_network(), precision)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_with_gradients_the_precision_is_the_networks(make_network, precision):
+    """Also after vectors have been computed with another."""
+    network = make_network()
+    engine = Engine(network, precision)
+    sentences = [["a", "bank"], [], ["of", "a", "river"]]
+    exact = embed(network, sentences)
+    for _ in range(2):
+        recorded = engine(sentences)
+        assert all(layers.requires_grad for layers in (recorded[0], recorded[2]))
+        assert_close([layers.detach().numpy() for layers in recorded], exact, atol=1e-6)
+        with torch.no_grad():
+            rounded = engine(sentences)[0].numpy()
+        assert 1e-4 < np.abs(rounded - exact[0]).max() < 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_a_network_that_is_not_float32_keeps_its_own_precision(make_network, dtype, precision):
+    network = make_network().to(dtype)
+    with torch.no_grad():
+        (layers,) = Engine(network, precision)([["a", "bank"]])
+    (exact,) = Engine(network)([["a", "bank"]])
+    assert layers.dtype == dtype
+    assert torch.equal(layers, exact)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_each_precision_is_stateless_or_stateful(make_network, precision):
+    network = make_network(scale=0.5)
+    sentences = [["a", "bank"], [], ["of", "a", "river"], ["a", "bank"]]
+    for stateful in (False, True):
+        exact = embed(network, sentences, stateful=stateful)
+        rounded = embed(network, sentences, stateful=stateful, precision=precision)
+        assert_close(rounded, exact, atol=0.1)
+        is_carried = np.abs(rounded[3] - rounded[0])[1:].max() > 1e-3
+        assert is_carried == stateful
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_can_embed(make_network):
-    """As under spaCy's n_process, after the parent has computed with several threads."""
+@pytest.mark.parametrize("used", [False, True])
+def test_a_forked_process_can_embed(make_network, used):
+    """As under spaCy's n_process, after the parent has computed with several threads. used:
+    whether it has embedded with them, too."""
     network = make_network(dim=64, projection_dim=32, scale=0.1)
     words = [["a", "bank"] * 20] * 20
+    engine = Engine(network)
+
+    def run():
+        with torch.no_grad():
+            return [layers.numpy() for layers in engine(words)]
+
     expected = embed(network, words)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=lambda: sender.send(embed(network, words)))
+    child = context.Process(target=lambda: sender.send(run()))
     n_threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
         torch.ones(1_000_000).exp()  # starts the threads
+        if used:
+            assert_close(run(), expected)
         child.start()
         assert receiver.poll(20), "the child hangs"
         assert_close(receiver.recv(), expected)
+        child.join(20)
+        assert child.exitcode == 0
     finally:
+        threads._pool.cache_clear()
         torch.set_num_threads(n_threads)
         if child.pid is not None:
             child.kill()

@@ -18,9 +18,16 @@ def source(tmp_path):
     return save_tiny_bilm(tmp_path / "bilm")
 
 
-def layer(source, frozen=True, get_spans=None, max_batch_tokens=100, cache_layers="float32"):
+def layer(
+    source,
+    frozen=True,
+    get_spans=None,
+    max_batch_tokens=100,
+    cache_layers="float32",
+    precision="float32",
+):
     get_spans = get_spans or configure_sentences()
-    return bilm_layer(source, frozen, "float32", max_batch_tokens, get_spans, cache_layers)
+    return bilm_layer(source, frozen, precision, max_batch_tokens, get_spans, cache_layers)
 
 
 def doc_of(*words):
@@ -252,3 +259,57 @@ def test_a_second_run_reads_the_file_of_the_first(source, computed, tmp_path, mo
     for _ in range(2):
         model.predict([doc_of("Dev")])
     assert computed == ["He sat", "On", "Dev", "Dev"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_a_frozen_bilm_computes_in_its_precision(source, precision):
+    """In training as in use, after a copy and after its bytes have been read."""
+    docs = [doc_of("He", "sat", "on", "the", "bank")]
+    sentences = [["He", "sat", "on", "the", "bank"]]
+    [expected] = BiLM.load(source, precision=precision).embed(sentences)
+    [exact] = BiLM.load(source).embed(sentences)
+    assert (precision == "float32") == (abs(expected - exact).max() < 1e-5)
+    model = layer(source, precision=precision)
+    assert_allclose(model.predict(docs)[0], expected, atol=1e-6)
+    assert_allclose(model.begin_update(docs)[0][0], expected, atol=1e-6)
+    assert_allclose(model.copy().predict(docs)[0], expected, atol=1e-6)
+    restored = layer("gone", precision=precision).from_bytes(model.to_bytes())
+    assert_allclose(restored.predict(docs)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_a_bilm_that_learns_is_exact_in_training(source, precision):
+    docs = [doc_of("He", "sat", "on", "the", "bank")]
+    model = layer(source, frozen=False, precision=precision)
+    exact = layer(source, frozen=False)
+    for _ in range(2):
+        (layers, backprop), (expected, exact_backprop) = (
+            m.begin_update(docs) for m in (model, exact)
+        )
+        assert_allclose(layers[0], expected[0], atol=1e-5)
+        assert abs(model.predict(docs)[0] - expected[0]).max() > 1e-4
+        for m, back in ((model, backprop), (exact, exact_backprop)):
+            back([np.ones_like(array) for array in layers])
+            m.finish_update(Adam(0.01))
+    changed = BiLM(model.shims[0].engine.network, precision).embed([[t.text for t in docs[0]]])
+    assert_allclose(model.predict(docs)[0], changed[0], atol=1e-6)
+
+
+def test_precisions_are_never_mixed_up(source, computed, monkeypatch):
+    """In the folder that they share."""
+    monkeypatch.setenv("SPACY_ELMO_CACHE_MEMORY", "0")
+    docs = [doc_of("He", "sat")]
+    for precision in ("float32", "bfloat16", "int8"):
+        expected = BiLM.load(source, precision=precision).embed([["He", "sat"]])[0]
+        for _ in range(2):
+            model = layer(source, precision=precision)
+            assert_allclose(model.begin_update(docs)[0][0], expected, atol=1e-6)
+
+
+def test_in_inference_mode(source):
+    docs = [doc_of("He", "sat")]
+    expected = layer(source).predict(docs)[0]
+    model = layer(source)
+    with torch.inference_mode():
+        assert_allclose(model.predict(docs)[0], expected, atol=1e-6)
+    assert_allclose(model.predict([doc_of("He", "sat"), doc_of("On")])[0], expected, atol=1e-6)
