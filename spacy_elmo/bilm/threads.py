@@ -13,7 +13,8 @@ ResultT = TypeVar("ResultT")
 
 
 def side_by_side(tasks: Sequence[Callable[[], ResultT]], device: torch.device) -> list[ResultT]:
-    """Run tasks, each on its share of PyTorch's threads, if they don't record gradients.
+    """Run tasks, each on its share of PyTorch's threads, if they don't record gradients, and in
+    the caller's mode (``no_grad`` or ``inference_mode``).
 
     Two tasks that don't wait for each other keep two cores busier than one task whose every
     operation is spread over both. And where other programs want the cores, too, threads that meet
@@ -26,8 +27,9 @@ def side_by_side(tasks: Sequence[Callable[[], ResultT]], device: torch.device) -
     n_threads = torch.get_num_threads()
     if n_threads == 1 or device.type != "cpu" or torch.is_grad_enabled():
         return [task() for task in tasks]
+    mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad
     try:
-        futures = [_pool(n_threads).submit(task) for task in tasks]
+        futures = [_pool(n_threads).submit(mode()(task)) for task in tasks]
     except RuntimeError:  # the interpreter is ending, and starts nothing in other threads
         return [task() for task in tasks]
     return [future.result() for future in futures]
@@ -38,7 +40,6 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
     """Two threads of Python that share PyTorch's."""
 
     def start() -> None:
-        torch.set_grad_enabled(False)  # these two settings are each thread's own
         torch.get_num_threads()  # else the first operation replaces what is set here
         torch.set_num_threads(n_threads // 2)
 

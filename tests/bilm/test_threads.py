@@ -49,9 +49,15 @@ def test_results_are_in_order():
         assert side_by_side([], CPU) == []
 
 
-def test_one_task_runs_where_it_is():
-    with torch.no_grad():
-        assert side_by_side([who], CPU) == [who()]
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_tasks_run_in_the_callers_mode(mode):
+    """Else they couldn't write to the caller's tensors."""
+    with mode():
+        written = torch.zeros(2)
+        side_by_side([lambda: written[0].add_(1), lambda: written[1].add_(2)], CPU)
+        assert written.tolist() == [1, 2]
+        modes = side_by_side([torch.is_inference_mode_enabled, torch.is_grad_enabled], CPU)
+        assert modes == [mode is torch.inference_mode, False]
 
 
 def test_with_gradients_tasks_run_where_they_are():
