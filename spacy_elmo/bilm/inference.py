@@ -48,8 +48,11 @@ class Inference:
 
         tokens: The words of all sentences, one sentence after the other, with boundaries.
         """
-        table, rows = self._memory.look_up(tokens)
-        return self._network(table, rows.to(self._device), lengths, states)
+        # Inference mode is each thread's own, and what is made in it can't be written to outside:
+        # not by threads that share the work, nor by later calls that use the same memory of words.
+        with torch.inference_mode(False), torch.no_grad():
+            table, rows = self._memory.look_up(tokens)
+            return self._network(table, rows.to(self._device), lengths, states)
 
     def forget_words(self) -> None:
         """Forget the words that have been encoded, but not the packed weights."""

@@ -56,8 +56,7 @@ class WordMemory:
         if stop > len(self._table):
             most = self.max_bytes // (vectors.shape[1] * vectors.element_size())
             n_rows = max(stop, min(2 * len(self._table), most))
-            with torch.inference_mode(False):  # calls without it write to the table, too
-                table = vectors.new_empty(n_rows, vectors.shape[1])
+            table = vectors.new_empty(n_rows, vectors.shape[1])
             if start:
                 table[:start] = self._table[:start]
             self._table = table

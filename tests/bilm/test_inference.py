@@ -150,6 +150,20 @@ def test_another_thread_may_forget_the_packed_weights(wide, monkeypatch):
 MODES = [torch.no_grad, torch.inference_mode]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_either_mode_with_any_number_of_threads(make_network, two_threads, mode, n_threads):
+    """Each batch has many words and sentences of several lengths."""
+    torch.set_num_threads(n_threads)
+    engine, sentences = Engine(make_network()), texts(2)
+    exact = [layers.detach() for layers in engine(sentences)]
+    for _ in range(2):
+        with mode():
+            layers = engine(sentences)
+            layers[0].add_(0)  # results are the caller's to write to
+        torch.testing.assert_close(layers, exact, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("precision", EXACT)
 def test_no_grad_and_inference_mode_take_turns(wide, precision):
     engine = Engine(wide, precision)

@@ -104,16 +104,6 @@ def test_an_error_of_the_encoder_leaves_the_memory_as_it_was(encoder):
     check(memory.look_up(["a", "c", "b"]), ["a", "c", "b"])
 
 
-@pytest.mark.parametrize("one", [torch.inference_mode, torch.no_grad])
-@pytest.mark.parametrize("other", [torch.inference_mode, torch.no_grad])
-def test_calls_of_either_mode_share_it(encoder, one, other):
-    memory = WordMemory(encoder, 1000 * ROW)
-    for i in range(6):
-        with (one, other)[i % 2]():
-            words = [f"{i}", f"{i}{i}"]
-            check(memory.look_up(words), words)
-
-
 def test_threads_share_it():
     """With so little room that they make each other's words be forgotten all the time."""
     memory = WordMemory(Encoder(), 5 * ROW)
