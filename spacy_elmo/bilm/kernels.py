@@ -7,6 +7,7 @@ have them, the same numbers come from plain products.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal, NamedTuple, Optional
 
 import torch
@@ -37,14 +38,27 @@ class PackedWeight(NamedTuple):
 
 
 def has_onednn(device: torch.device, precision: Precision) -> bool:
-    """Whether oneDNN's kernels compute this here. They exist only on CPUs. It refuses bfloat16 on
-    processors without AVX-512 or the like, and its int8 products saturate on those without VNNI
-    instructions."""
+    """Whether oneDNN's kernels compute this here. They exist only on CPUs, and it refuses bfloat16
+    on processors without AVX-512 or the like."""
     if device.type != "cpu" or not _BUILT_WITH_ONEDNN:
         return False
     if precision == "bfloat16":
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return precision != "int8" or torch.cpu._is_vnni_supported()
+    return precision != "int8" or _int8_products_are_exact()
+
+
+@cache
+def _int8_products_are_exact() -> bool:
+    """Without VNNI instructions, sums of large products saturate, without an error."""
+    weight = torch.full((32, 64), _INT8_MAX, dtype=torch.int8)
+    packed = PackedWeight(
+        "onednn int8",
+        torch.ops.onednn.qlinear_prepack(weight, None),
+        torch.ones(32),
+        torch.zeros(32, dtype=torch.int64),
+    )
+    product = _onednn_int8_product(torch.full((2, 64), 255, dtype=torch.uint8), packed)
+    return bool((product == (255 - 128) * _INT8_MAX * 64).all())
 
 
 def pack_weight(weight: Tensor, precision: Precision) -> PackedWeight:
@@ -98,9 +112,9 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
     In int8, each row of x is rounded to 8 bits by its own largest value, so that a row's result
     doesn't depend on the rows beside it.
 
-    x: (n_rows, in_features), float32.
+    x: (n_rows, in_features), float32; for a bfloat16 weight, bfloat16 as well.
     bias: (out_features,), float32.
-    RETURNS: (n_rows, out_features), float32, of memory that nothing else uses.
+    RETURNS: (n_rows, out_features), of x's type, in memory that nothing else uses.
     """
     kernel = packed.kernel
     n_rows = x.shape[0]
@@ -112,9 +126,9 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
     if kernel == "plain float32":
         return torch.nn.functional.linear(x, packed.weight, bias)[:n_rows]
     if kernel == "onednn bfloat16":
-        y = _onednn_product(x.to(torch.bfloat16), packed, None).float()
+        y = _onednn_product(x.to(torch.bfloat16), packed, None).to(x.dtype)
     elif kernel == "plain bfloat16":
-        y = torch.mm(x.to(torch.bfloat16), packed.weight.t()).float()
+        y = torch.mm(x.to(torch.bfloat16), packed.weight.t()).to(x.dtype)
     else:
         steps = x.abs().amax(dim=1, keepdim=True).div_(127.0).clamp_min_(1e-30)
         rounded = (x / steps).round_()

@@ -14,7 +14,8 @@ class WordMemory:
     it forgets everything and starts again.
 
     encode: From words to (n_words, projection_dim), float32.
-    max_bytes: Most memory of the stored vectors; one batch's words are held even beyond it.
+    max_bytes: Most memory of the stored vectors, and most characters of the words; one batch's are
+        held even beyond it.
     """
 
     def __init__(self, encode: Callable[[list[str]], Tensor], max_bytes: int) -> None:
@@ -30,7 +31,7 @@ class WordMemory:
         distinct = dict.fromkeys(words)
         with self._lock:
             missing = [word for word in distinct if word not in self._rows]
-            if missing and self._is_too_large(len(self._rows) + len(missing)):
+            if missing and not self._has_room(missing):
                 self._forget()
                 missing = list(distinct)
             if missing:
@@ -43,11 +44,15 @@ class WordMemory:
         with self._lock:
             self._forget()
 
-    def _is_too_large(self, n_rows: int) -> bool:
-        return n_rows * self._table.shape[1] * self._table.element_size() > self.max_bytes
+    def _has_room(self, words: list[str]) -> bool:
+        row_bytes = self._table.shape[1] * self._table.element_size()
+        n_bytes = (len(self._rows) + len(words)) * row_bytes
+        n_characters = self._n_characters + sum(map(len, words))
+        return max(n_bytes, n_characters) <= self.max_bytes
 
     def _forget(self) -> None:
         self._rows: dict[str, int] = {}
+        self._n_characters = 0
         self._table = torch.empty(0, 0)
 
     def _store(self, words: list[str]) -> None:
@@ -62,3 +67,4 @@ class WordMemory:
             self._table = table
         self._table[start:stop] = vectors
         self._rows.update(zip(words, range(start, stop)))
+        self._n_characters += sum(map(len, words))

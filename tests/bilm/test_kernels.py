@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -218,9 +219,26 @@ def test_only_a_cpu_has_onednns_kernels():
 def test_without_vector_instructions_only_float32_is_left_to_onednn(monkeypatch):
     """oneDNN refuses bfloat16 on processors with AVX2 alone, and its int8 sums saturate there."""
     monkeypatch.setattr(kernels, "_BUILT_WITH_ONEDNN", True)
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    monkeypatch.setattr(kernels, "_int8_products_are_exact", lambda: False)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     assert [has_onednn(CPU, precision) for precision in PRECISIONS] == [True, False, False]
+
+
+SATURATING = """
+import torch
+from spacy_elmo.bilm.kernels import linear, pack_weight
+x, weight = torch.full((2, 64), 3.0), torch.full((32, 64), 0.5)
+print(linear(x, pack_weight(weight, "int8"))[0, 0].item())
+"""
+
+
+def test_int8_products_are_right_on_processors_without_vnni():
+    """oneDNN can be told to use no newer instructions; large products then saturate."""
+    env = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    run = subprocess.run(
+        [sys.executable, "-c", SATURATING], env=env, check=True, capture_output=True, text=True
+    )
+    assert float(run.stdout) == pytest.approx(3 * 0.5 * 64, rel=1e-5)
 
 
 WITHOUT_ONEDNN = """

@@ -68,6 +68,14 @@ def test_a_full_memory_starts_again(encoder):
     assert encoder.asked == [["a", "b"], ["c"], ["b", "d"], ["a"]]
 
 
+def test_long_words_fill_the_memory(encoder):
+    memory = WordMemory(encoder, 1000 * ROW)
+    long = "x" * 900 * ROW
+    for words in (["a", long], ["b" * 200 * ROW], ["a"]):
+        check(memory.look_up(words), words)
+    assert encoder.asked == [["a", long], ["b" * 200 * ROW], ["a"]]
+
+
 def test_a_batch_may_have_more_words_than_fit(encoder):
     memory = WordMemory(encoder, 3 * ROW)
     words = [str(i) for i in range(10)]
