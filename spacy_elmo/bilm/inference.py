@@ -20,7 +20,8 @@ MEMORY_BYTES = 2**26  # of the vectors of words that are remembered
 class Inference:
     """A network's weights, packed for one precision, and the words they have encoded.
 
-    network: The biLM, float32. Its weights are copied.
+    network: The biLM, float32. What needs no packing is shared with it; when a weight changes, this
+        is made anew (see ``is_of``).
     precision: What matrix products are computed in.
     """
 

@@ -89,7 +89,7 @@ class ProjectedLSTM(nn.Module):
         weights = [self.weight_ih, self.weight_hh, bias, torch.zeros_like(bias), self.weight_hr]
         outputs, hidden, cell = torch.lstm(
             inputs, torch.tensor(batch_sizes), tuple(value.unsqueeze(0) for value in state),
-            weights, True, 1, 0.0, self.training, False,
+            weights, True, 1, 0.0, torch.is_grad_enabled(), False,
         )  # fmt: skip
         return outputs, LSTMState(hidden[0], cell[0])
 

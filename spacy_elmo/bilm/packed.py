@@ -17,8 +17,8 @@ BLOCK_ROWS = 256  # rows of the input's gate product that exist at a time
 
 
 def pack_network(network: BiLMNetwork, precision: Precision) -> BiLMNetwork:
-    """A network that gives the same layers without gradients, and keeps the weights it was made
-    with.
+    """A network that gives the same layers without gradients. Weights that need no packing are
+    shared, so it is of use as long as none of them changes.
 
     network: The biLM, float32.
     precision: What matrix products are computed in; everything else is float32.

@@ -118,8 +118,10 @@ class BiLMShim(PyTorchShim):
         return super().begin_update(inputs)
 
     def finish_update(self, optimizer: Optimizer) -> None:
+        changed = any(weights.grad is not None for weights in self.engine.parameters())
         super().finish_update(optimizer)
-        self.engine.forget()  # Thinc's optimizer writes to the weights' memory
+        if changed:
+            self.engine.forget()  # Thinc's optimizer writes to the weights' memory
 
     def _fingerprint(self) -> str:
         """Names all that shapes the layers: the code, the options, the weights, the precision."""

@@ -107,9 +107,11 @@ class LayerCache:
     def _read(self, wanted: Dict[bytes, Words]) -> Dict[bytes, np.ndarray]:
         """The sentences that are in the file."""
         found: Dict[bytes, np.ndarray] = {}
-        if not self._reads_file or not self.path.exists():
+        if not self._reads_file:
             return found
         try:
+            if not self.path.exists():
+                return found
             with closing(self._open()) as database:
                 for key, words in wanted.items():
                     query = "SELECT checksum, data FROM layers WHERE key = ?"
@@ -118,7 +120,7 @@ class LayerCache:
                         n_bytes = int(np.prod(shape)) * self.dtype.itemsize
                         if len(data) == n_bytes and checksum == _checksum(key, data):
                             found[key] = np.frombuffer(data, self.dtype).reshape(shape)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._reads_file = self._writes_file = False
             self._warn(error)
         return found
