@@ -1,11 +1,14 @@
-"""What stands beside a biLM's weights: its licence, and the vocabulary that it was trained with."""
+"""What ``info`` and ``download`` print of a biLM: its shape, and what stands beside its weights,
+which is the licence and the vocabulary that it was trained with."""
 
 import json
 import re
 from pathlib import Path
-from typing import Optional
+from typing import Any, Dict, Optional, Union
 
-from ..formats import resolve_source
+from ..api import BiLM
+from ..bilm import CharCNNConfig, LexiconCNNConfig, LexiconConfig
+from ..formats import PUBLISHED, resolve_source
 
 _CARDS = ("README.md", "README.txt", "README", "MODEL_CARD.md", "model_card.md")
 # "| Licence | MIT |", "license: mit", "- **License:** MIT"
@@ -13,6 +16,37 @@ _LICENCE = re.compile(
     r"^[ \t]*[|*-]*[ \t]*\**licen[cs]e\**[ \t]*[:|]\**[ \t]*(\S.*?)[ \t]*\|?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+
+
+def bilm_rows(bilm: BiLM) -> Dict[str, Any]:
+    """The shape of a biLM."""
+    cnn, lstm = bilm.config.char_cnn, bilm.config.lstm
+    filters = ", ".join(f"{n} of width {width}" for width, n in cnn.filters)
+    parameters = sum(parameter.numel() for parameter in bilm.network.parameters())
+    return {
+        "Layers": f"{bilm.config.n_layers} of width {bilm.config.width}",
+        **_lexicon_rows(cnn),
+        "Filters": f"{filters}; {cnn.activation}",
+        "Highway layers": cnn.n_highway,
+        "LSTMs": f"{lstm.n_layers} a direction, {lstm.dim} cells to {lstm.projection_dim}",
+        "Clips": f"cell {lstm.cell_clip or 'none'}, projection {lstm.proj_clip or 'none'}",
+        "Parameters": f"{parameters:,}",
+    }
+
+
+def card_rows(source: str) -> Dict[str, Any]:
+    """What is known of a biLM.
+
+    source: Where its weights come from; they are on this machine already.
+    """
+    folder = weights_folder(source)
+    size, licence = find_vocabulary_size(folder), find_licence(folder)
+    rows = {"Vocabulary": "any word" + (f"; {size:,} were predicted in training" if size else "")}
+    if source in PUBLISHED:
+        published = PUBLISHED[source]
+        licence = published.licence or licence
+        rows.update({"Trained on": published.description, "Cite": published.citation})
+    return {**rows, "Licence": licence or "unknown"}
 
 
 def weights_folder(source: str) -> Path:
@@ -42,11 +76,30 @@ def find_vocabulary_size(folder: Path) -> Optional[int]:
     included: from bilm-tf's option ``n_tokens_vocab``, or from the lines of ``vocab.txt``, where
     bilm-tf has one word a line."""
     for path in [*folder.glob("config.json"), *folder.glob("*options.json")]:
-        size = json.loads(path.read_text(encoding="utf-8")).get("n_tokens_vocab")
-        if size is not None:
-            return int(size)
+        try:
+            options = json.loads(path.read_bytes())
+        except ValueError:  # not the options that the biLM was loaded with
+            continue
+        size = options.get("n_tokens_vocab") if isinstance(options, dict) else None
+        if isinstance(size, int):
+            return size
     vocabulary = folder / "vocab.txt"
     if not vocabulary.is_file():
         return None
     with vocabulary.open("rb") as file:
         return sum(1 for line in file if line.strip())
+
+
+def _lexicon_rows(cnn: Union[CharCNNConfig, LexiconCNNConfig]) -> dict[str, str]:
+    """What of a text the biLM sees."""
+    length = f"{cnn.max_characters_per_token} a word"
+    if isinstance(cnn, CharCNNConfig):
+        return {"Characters": f"bytes embedded in {cnn.embedding.dim}, {length}"}
+    return {
+        "Characters": f"{_size(cnn.characters)}, {length}",
+        "Words": "none" if cnn.words is None else _size(cnn.words),
+    }
+
+
+def _size(lexicon: LexiconConfig) -> str:
+    return f"{len(lexicon.entries):,} entries embedded in {lexicon.dim}"

@@ -11,9 +11,8 @@ from spacy.tokens import Doc
 
 from ..component import Elmo
 from ..doc import read_vectors, store_vectors
+from ..formats import DType
 from ._inputs import Record
-
-DType = Literal["float32", "float16"]
 
 
 class Selection(NamedTuple):

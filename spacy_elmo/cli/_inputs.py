@@ -1,7 +1,6 @@
 """What ``python -m spacy elmo embed`` reads: text, JSON lines and spaCy's binary Docs."""
 
 import json
-import zlib
 from hashlib import sha256
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Union
@@ -83,7 +82,9 @@ def _read_lines(path: Path) -> Iterator[Record]:
             f"{path}: reading {path.suffix} needs another package: "
             f"pip install 'spacy-elmo[{path.suffix[1:]}]' ({error})"
         ) from error
-    except (OSError, EOFError, zlib.error) as error:  # damaged or cut compressed files
+    except ValueError:  # from above
+        raise
+    except Exception as error:  # damaged or cut files; each compression has its own errors
         raise ValueError(f"{path}, after line {n}: can't be read on: {error}") from error
 
 

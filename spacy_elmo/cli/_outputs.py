@@ -1,6 +1,7 @@
 """What ``python -m spacy elmo embed`` writes. Each kind of file has a writer of shards (some of the
 Docs, in a form that is quick to write) and joins them at the end, with little memory."""
 
+import sys
 import zlib
 from pathlib import Path
 from typing import Any, Callable, Iterable, List, Protocol, Tuple
@@ -94,7 +95,7 @@ class DocBinWriter:
             write(packer.pack_array_header(n_docs))
             for shard in shards:
                 with shard.open("rb") as shard_file:
-                    objects = Unpacker(shard_file, raw=False, max_buffer_size=0)  # 0: no limit
+                    objects = Unpacker(shard_file, raw=False, max_buffer_size=sys.maxsize)
                     docbin.merge(DocBin().from_bytes(next(objects)))
                     for packed in objects:
                         write(srsly.msgpack_dumps(packed))

@@ -2,7 +2,7 @@
 shards at the end. The output is either not there or whole."""
 
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import islice
@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List
 
 import srsly
 import tqdm
+from filelock import FileLock, Timeout
 from spacy.tokens import Doc
 from wasabi import msg
 
@@ -55,8 +56,13 @@ def embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pat
     writer: Writes them.
     output: The file to write.
     RAISES ValueError: A record is wrong (what was computed before is kept), or the shards that
-        are there belong to other settings or another input.
+        are there belong to other settings or another input, or another run is writing the output.
     """
+    with _alone(output):
+        return _embed_corpus(corpus, embedder, writer, output)
+
+
+def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Path) -> Progress:
     folder = partial_folder(output)
     progress = _start(folder, embedder.settings)
     digest = sha256()
@@ -106,6 +112,29 @@ def embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pat
     os.replace(folder / _WHOLE, output)
     _remove(folder)
     return progress
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """While this lasts, no other run writes the output or its shards.
+
+    RAISES ValueError: Another run does.
+    """
+    path = output.with_name(f".{output.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"Another run is writing {output}. Wait until it is done, or give another output."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no file that is open; there, releasing does it
+            path.unlink()
+        lock.release()
 
 
 def _start(folder: Path, settings: Dict[str, Any]) -> Progress:

@@ -7,6 +7,7 @@ import typer
 from wasabi import msg
 
 from ..api import BiLM
+from ._help import SOURCE
 
 
 class Format(str, Enum):
@@ -17,7 +18,7 @@ class Format(str, Enum):
 
 
 def convert(
-    source: str = typer.Argument(..., help="A bundled name, a directory or an HDF5 file"),
+    source: str = typer.Argument(..., help=SOURCE),
     output: Path = typer.Argument(..., help="A directory, or an HDF5 file for --format hdf5"),
     format: Format = typer.Option(Format.native, help="What to write"),
 ) -> None:

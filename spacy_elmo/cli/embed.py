@@ -10,6 +10,7 @@ from spacy.cli._util import setup_gpu
 from wasabi import msg
 
 from ._embedder import Embedder, blank_pipeline
+from ._help import SOURCE
 from ._inputs import open_input
 from ._outputs import OUTPUTS, make_writer
 from ._run import embed_corpus, partial_folder
@@ -32,7 +33,7 @@ def embed(
         ..., help="The vectors: .spacy, .hdf5 (as bilm-tf writes it) or .parquet"
     ),
     source: Optional[str] = typer.Option(
-        None, "--source", "-s", help="The biLM: a name, directory or file (default: en_small)"
+        None, "--source", "-s", help=f"The biLM. {SOURCE} (default: en_small)"
     ),
     model: Optional[str] = typer.Option(
         None,

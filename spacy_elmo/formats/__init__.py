@@ -3,13 +3,14 @@
 from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
 from .many_langs import read_many_langs
-from .native import network_from_bytes, network_to_bytes, read_native, write_native
+from .native import DType, network_from_bytes, network_to_bytes, read_native, write_native
 from .published import PUBLISHED
 from .source import Source, read_source, resolve_source
 from .tensorflow import read_checkpoint
 
 __all__ = [
     "PUBLISHED",
+    "DType",
     "Source",
     "network_from_bytes",
     "network_to_bytes",

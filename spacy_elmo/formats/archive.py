@@ -46,16 +46,23 @@ def unpack(archive: Path, directory: Path) -> None:
     try:
         for name, file in _files(archive):
             n_files += 1
+            if n_files > MAX_FILES:
+                raise ValueError(f"{archive}: holds far more files than a biLM. Not unpacked.")
             target = directory / _safe_name(name, archive)
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(target, "xb") as output:
                 while chunk := file.read(CHUNK):
                     room -= len(chunk)
-                    if room < 0 or n_files > MAX_FILES:
+                    if room < 0:
                         raise ValueError(f"{archive}: holds far more than weights. Not unpacked.")
                     output.write(chunk)
     except _DAMAGE as error:
         raise ValueError(f"{archive}: can't be unpacked: {error}") from error
+
+
+def contents(directory: Path) -> list[Path]:
+    """What was packed of a directory on purpose: macOS adds ``__MACOSX`` and hidden files."""
+    return [path for path in directory.iterdir() if not path.name.startswith((".", "__MACOSX"))]
 
 
 def _files(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:

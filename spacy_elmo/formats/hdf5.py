@@ -1,15 +1,17 @@
 """The published layout: ``options.json`` and an HDF5 file, as bilm-tf writes and AllenNLP reads."""
 
+import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from ..bilm import BiLMConfig, BiLMNetwork
+from ..bilm import BiLMConfig, BiLMNetwork, CharCNNConfig
 from .files import build_network, check_finite, read_config, replacing
 from .layout import arrays_to_parameters, byte_cnn, parameters_to_arrays, take_arrays
 
 _PREFIXES = ("char_embed", "CNN", "RNN_")  # arrays of the biLM; a file may hold others
+_N_CHARACTERS = 262  # AllenNLP refuses 261; both numbers name the same rows
 
 
 def read_hdf5(options_path: Path, weights_path: Path) -> BiLMNetwork:
@@ -38,26 +40,53 @@ def write_hdf5(network: BiLMNetwork, weights_path: Path) -> Path:
     RAISES ValueError: A weight is not finite, the biLM has a lexicon, or the options would
         replace another biLM's.
     """
-    # AllenNLP refuses 261; both numbers name the same rows.
-    char_cnn = byte_cnn(network.config).model_copy(update={"n_characters": 262})
+    byte_cnn(network.config)  # raises an error if it has a lexicon
     arrays = parameters_to_arrays(network.state_dict(), network.config)
     for name, array in arrays.items():
         check_finite("A biLM to be saved", name, array)
-    config = network.config.model_copy(update={"char_cnn": char_cnn, "scalar_mix": None})
     options_path = weights_path.with_name("options.json")
     if options_path == weights_path:
         raise ValueError(f"{weights_path} is the name of the options. Name the weights otherwise.")
-    if options_path.exists() and not weights_path.exists() and read_config(options_path) != config:
-        raise ValueError(
-            f"{options_path} belongs to another biLM. Choose another directory for the weights."
-        )
-    with replacing(weights_path) as temporary, h5py.File(temporary, "w") as file:
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array.astype("float32"))
-    with replacing(options_path) as temporary:
-        options = config.model_dump_json(indent=2, exclude={"scalar_mix"})
-        temporary.write_text(options + "\n", encoding="utf-8")
+    options = _options(network.config, options_path, weights_path)
+    with replacing(options_path) as new_options, replacing(weights_path) as new_weights:
+        with h5py.File(new_weights, "w") as file:
+            for name, array in arrays.items():
+                file.create_dataset(name, data=array.astype("float32"))
+        new_options.write_bytes(options)
     return options_path
+
+
+def _options(config: BiLMConfig, options_path: Path, weights_path: Path) -> bytes:
+    """What ``options.json`` has to hold. If it describes the biLM already, what else it says, such
+    as settings of the training, is kept.
+
+    RAISES ValueError: It belongs to another biLM, whose weights aren't the ones to be replaced.
+    """
+    expected = _as_written(config)
+    if options_path.exists():
+        present = read_config(options_path)
+        if _as_written(present) == expected:
+            content = options_path.read_bytes()
+            if byte_cnn(present).n_characters == _N_CHARACTERS:
+                return content
+            options = json.loads(content)
+            options["char_cnn"]["n_characters"] = _N_CHARACTERS
+            return (json.dumps(options, indent=2) + "\n").encode()
+        others = [path for path in weights_path.parent.glob("*.h*5") if path != weights_path]
+        if others or not weights_path.exists():
+            raise ValueError(
+                f"{options_path} belongs to another biLM. Choose another directory for the weights."
+            )
+    return (expected.model_dump_json(indent=2, exclude={"scalar_mix"}) + "\n").encode()
+
+
+def _as_written(config: BiLMConfig) -> BiLMConfig:
+    """The options of the published layout. Those of a biLM with a lexicon, which it can't hold,
+    stay as they are."""
+    if not isinstance(config.char_cnn, CharCNNConfig):
+        return config
+    char_cnn = config.char_cnn.model_copy(update={"n_characters": _N_CHARACTERS})
+    return config.model_copy(update={"char_cnn": char_cnn, "scalar_mix": None})
 
 
 def _read_arrays(path: Path, config: BiLMConfig) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..bilm import BiLMConfig, BiLMNetwork, LexiconCNNConfig, LSTMConfig
 from ..bilm.config import Section, Size
 from ..bilm.lstm import FORGET_BIAS
+from .archive import contents
 from .files import (
     build_network,
     check_array,
@@ -80,7 +81,7 @@ class _Settings(Section):
 def find_many_langs(directory: Path) -> Optional[Path]:
     """The directory that holds a biLM in this layout: the given one, or the only one in it, as
     an unpacked archive may have it; None if there is none."""
-    inside = [p for p in directory.iterdir() if not p.name.startswith((".", "__MACOSX"))]
+    inside = contents(directory)
     for folder in (directory, *(inside if len(inside) == 1 else ())):
         if any(isfile(folder / n) for n in (ENCODER_NAME, TOKEN_EMBEDDER_NAME, CHARACTERS_NAME)):
             return folder

@@ -22,7 +22,7 @@ from .files import (
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 
-Precision = Literal["float16", "float32"]
+DType = Literal["float16", "float32"]
 
 
 def read_native(directory: Path) -> BiLMNetwork:
@@ -43,7 +43,7 @@ def read_native(directory: Path) -> BiLMNetwork:
     return _network(config, tensors, str(path))
 
 
-def write_native(network: BiLMNetwork, directory: Path, dtype: Precision = "float32") -> None:
+def write_native(network: BiLMNetwork, directory: Path, dtype: DType = "float32") -> None:
     """Write a biLM to its native directory.
 
     network: The biLM.
@@ -52,12 +52,13 @@ def write_native(network: BiLMNetwork, directory: Path, dtype: Precision = "floa
     RAISES ValueError: A weight is too large for half precision.
     """
     weights = _save(network, dtype)
-    for name, content in [
-        (WEIGHTS_NAME, weights),
-        (CONFIG_NAME, (network.config.model_dump_json(indent=2) + "\n").encode()),
-    ]:
-        with replacing(directory / name) as temporary:
-            temporary.write_bytes(content)
+    config = (network.config.model_dump_json(indent=2) + "\n").encode()
+    with (
+        replacing(directory / CONFIG_NAME) as new_config,
+        replacing(directory / WEIGHTS_NAME) as new_weights,
+    ):
+        new_weights.write_bytes(weights)
+        new_config.write_bytes(config)
 
 
 def network_to_bytes(network: BiLMNetwork) -> bytes:
@@ -77,7 +78,7 @@ def network_from_bytes(config: BiLMConfig, weights: bytes) -> BiLMNetwork:
     return _network(config, tensors, "Serialized biLM")
 
 
-def _save(network: BiLMNetwork, dtype: Precision) -> bytes:
+def _save(network: BiLMNetwork, dtype: DType) -> bytes:
     tensors = {
         name: tensor.detach().cpu().to(getattr(torch, dtype)).contiguous()
         for name, tensor in network.state_dict().items()

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from fsspec.core import url_to_fs
 from tqdm import tqdm
 
-from .archive import unpack
+from .archive import contents, unpack
 from .urls import Url
 
 ATTEMPTS = 4
@@ -93,10 +93,8 @@ def fetch_archive(url: Url, place: Path) -> Path:
                 finally:
                     shutil.rmtree(unfinished, ignore_errors=True)
                     archive.unlink()  # a damaged one as well: the next attempt asks for another
-    entries = list(directory.iterdir())
-    while len(entries) == 1 and entries[0].is_dir():
+    while len(entries := contents(directory)) == 1 and entries[0].is_dir():
         directory = entries[0]
-        entries = list(directory.iterdir())
     return directory
 
 

@@ -148,9 +148,11 @@ def _fetch_options(weights: Url, place: Path) -> Path:
     ``elmo_options.json``, or else in ``options.json``."""
     names = [re.sub("weights.*$", "options.json", weights.name), "options.json"]
     urls = [weights.beside(name) for name in dict.fromkeys(names) if name != weights.name]
-    for url in urls:
-        if (place / url.file_name).exists():
-            return place / url.file_name
+    # Options that other weights have left in the cache may be other options than these weights'.
+    if (place / weights.file_name).exists():
+        for url in urls:
+            if (place / url.file_name).exists():
+                return place / url.file_name
     for url in urls:
         try:
             return fetch(url, place)

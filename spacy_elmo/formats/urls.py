@@ -43,7 +43,8 @@ class Url:
         RAISES ValueError: The checksum isn't one."""
         address, given, checksum = text.partition("#sha256=")
         if given and not re.fullmatch("[0-9A-Fa-f]{64}", checksum):
-            raise ValueError(f"{text}: sha256 is not a checksum of 64 hexadecimal digits.")
+            where = _without_credentials(text)
+            raise ValueError(f"{where}: sha256 is not a checksum of 64 hexadecimal digits.")
         match = _URL.fullmatch(address)
         assert match is not None, "a URL"
         return cls(match["folder"], match["name"], match["rest"] or "", checksum.lower() or None)
@@ -69,8 +70,13 @@ class Url:
 
     @property
     def file_name(self) -> str:
-        """The name that the file has in the cache."""
-        return _as_file_name(self.name)[-100:]
+        """The name that the file has in the cache: its own, or if that can't be, one that no
+        other name is turned into."""
+        name = _as_file_name(self.name)
+        if name == self.name and len(name) <= 100:
+            return name
+        digest = hashlib.sha256(self.name.encode()).hexdigest()[:12]
+        return f"{digest}-{name[-87:]}"
 
     def beside(self, name: str) -> "Url":
         """The URL of another file in the same place. It has no checksum."""
@@ -82,7 +88,12 @@ class Url:
         return Url(folder, name, self.rest)
 
     def __str__(self) -> str:
-        return self.address
+        """For messages: the address without ``user:secret@``."""
+        return _without_credentials(self.address)
+
+
+def _without_credentials(address: str) -> str:
+    return re.sub("(?<=://)[^/?]*@", "", address)
 
 
 def _as_file_name(text: str) -> str:

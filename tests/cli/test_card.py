@@ -99,3 +99,13 @@ def test_info_of_a_pipeline_without_elmo(run, tmp_path):
     code, output = run("info", tmp_path / "pipeline")
     assert code == 1
     assert "The pipeline sentencizer has no 'elmo' component" in output
+
+
+@pytest.mark.parametrize("content", [b"[]", b"3", b"{", b"\xff", b'{"n_tokens_vocab": "many"}'])
+def test_other_json_beside_the_weights(run, fixtures, tmp_path, content):
+    for name in ("options.json", "weights.hdf5"):
+        shutil.copy(fixtures / "deep" / name, tmp_path)
+    (tmp_path / "config.json").write_bytes(content)
+    code, output = run("info", tmp_path / "weights.hdf5")
+    assert code == 0
+    assert "Vocabulary any word" in output

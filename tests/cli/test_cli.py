@@ -1,18 +1,22 @@
 import dataclasses
 import importlib.metadata
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+from zipfile import ZipFile
 
 import h5py
 import numpy as np
 import pytest
 from safetensors import safe_open
+from typer.testing import CliRunner
 
 from spacy_elmo import BiLM
 from spacy_elmo.cli import elmo_cli
+from spacy_elmo.cli.download import download
 from spacy_elmo.formats import PUBLISHED
 from spacy_elmo.formats.source import MODELS
 
@@ -275,3 +279,34 @@ def test_download_of_damaged_files(run, serve, fixtures):
     code, output = run("download", f"{server.url}/weights.hdf5")
     assert code == 1
     assert "not a readable HDF5 file" in output
+
+
+def test_download_of_what_needs_a_missing_extra(run, serve, fixtures, monkeypatch, cache):
+    folder = fixtures / "tensorflow_checkpoint"
+    content = io.BytesIO()
+    with ZipFile(content, "w") as archive:
+        for path in folder.glob("[cmo]*"):  # the HDF5 files beside it need no TensorFlow
+            archive.write(path, path.name)
+    server = serve({"bilm.zip": content.getvalue()})
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    code, output = run("download", f"{server.url}/bilm.zip")
+    assert code == 0
+    assert "spacy-elmo[tensorflow]" in without_blanks(output)
+    (unpacked,) = cache.rglob("*.unpacked")
+    assert without_blanks(unpacked) in without_blanks(output)
+
+
+def test_download_to_a_place_that_cannot_be_written(run, monkeypatch):
+    def fail(source):
+        raise OSError("No space left on device")
+
+    monkeypatch.setitem(download.__globals__, "resolve_source", fail)
+    code, output = run("download", "https://host/w.hdf5")
+    assert code == 1
+    assert "No space left" in output
+
+
+@pytest.mark.parametrize("command", ["info", "convert", "download", "embed"])
+def test_help_says_what_a_source_is(command):
+    arguments = CliRunner().invoke(elmo_cli, [command, "--help"], env={"COLUMNS": "300"})
+    assert "A bundled or published name, a path or a URL" in arguments.output

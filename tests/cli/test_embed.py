@@ -11,6 +11,7 @@ import smart_open
 import spacy
 from helpers import LISTENER, save_tiny_bilm, textcat_pipeline
 from spacy.tokens import Doc, DocBin, Span
+from srsly.msgpack import Unpacker
 
 from spacy_elmo import BiLM, read_vectors
 from spacy_elmo.cli import _outputs
@@ -329,3 +330,19 @@ def test_docs_of_another_pipeline_can_be_read_without_one(run, source, expected,
     assert all(isinstance(doc, Doc) for doc in docs)
     assert [[token.text for token in doc] for doc in docs] == TOKENS
     np.testing.assert_allclose(docs[3][1]._.elmo, expected[3].mean(axis=0)[1], rtol=0, atol=2e-6)
+
+
+def test_a_shard_may_be_larger_than_msgpacks_default_limit(run, source, tmp_path, monkeypatch):
+    limits = []
+
+    class Spy(Unpacker):
+        def __init__(self, *args, **kwargs):
+            limits.append(kwargs["max_buffer_size"])
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(_outputs, "Unpacker", Spy)
+    (tmp_path / "in.txt").write_text("A bank")
+    code, _ = run("embed", tmp_path / "in.txt", tmp_path / "out.spacy", "--source", source)
+    assert code == 0
+    assert len(limits) == 1
+    assert limits[0] > 2**40

@@ -1,7 +1,9 @@
 import gzip
+import random
 import re
 
 import pytest
+import smart_open
 import spacy
 from spacy.tokens import DocBin
 
@@ -125,3 +127,18 @@ def test_a_text_that_spacy_refuses_is_named(tmp_path):
         assert embedder.make_doc(good).text == "a"
         with pytest.raises(ValueError, match=rf"in\.jsonl, line 2: .*{message}"):
             embedder.make_doc(bad)
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_damaged_zst_file_is_named(tmp_path, vocab, is_cut):
+    path = tmp_path / "in.txt.zst"
+    with smart_open.open(path, "wb") as file:
+        file.write(random.Random(0).randbytes(300_000).hex().encode())
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] if is_cut else content[:middle] + b"!" * middle)
+    with pytest.raises(ValueError, match=r"in\.txt\.zst, after line \d+: can't be read on"):
+        list(open_input(path, vocab).records)
+    path.write_bytes(b"plain text")
+    with pytest.raises(ValueError, match=r"in\.txt\.zst, after line 0: can't be read on"):
+        list(open_input(path, vocab).records)

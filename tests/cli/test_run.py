@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 import spacy
+from filelock import FileLock
 from helpers import save_tiny_bilm
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
@@ -308,3 +309,16 @@ def test_an_input_of_many_shards_is_never_in_memory(embed, monkeypatch):
     assert max(n_docs for n_docs, _, _ in sizes) < 20
     assert sizes[-1][1] <= sizes[0][1] + 20
     assert sizes[-1][2] <= sizes[0][2] + 20
+
+
+def test_two_runs_with_the_same_output(embed, tmp_path):
+    lock = FileLock(tmp_path / ".out.hdf5.lock")
+    with lock:
+        code, message = embed(lines=LINES)
+        assert code == 1
+        assert "Another run is writing" in message
+        assert not (tmp_path / "out.hdf5").exists()
+        assert embed(output="other.hdf5")[0] == 0
+    assert embed()[0] == 0
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["in.txt", "other.hdf5", "out.hdf5"]

@@ -7,7 +7,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import pytest
 
 from spacy_elmo.formats import archive
-from spacy_elmo.formats.archive import is_archive_name, unpack
+from spacy_elmo.formats.archive import contents, is_archive_name, unpack
 
 FILES = {"config.json": b"{}", "inner/encoder.pkl": bytes(range(256)) * 20, "empty": b""}
 
@@ -165,11 +165,12 @@ def test_bombs_of_many_parts_are_refused(tmp_path, refuses, monkeypatch, make):
 
 
 @MAKERS
-def test_archives_of_very_many_files_are_refused(tmp_path, refuses, monkeypatch, make):
+@pytest.mark.parametrize("content", [b"x", b""])
+def test_archives_of_very_many_files_are_refused(tmp_path, refuses, monkeypatch, make, content):
     monkeypatch.setattr(archive, "MAX_FILES", 10)
-    make(tmp_path / "a", [(f"{i}", b"x") for i in range(11)])
-    refuses(tmp_path / "a", "far more than weights")
-    make(tmp_path / "b", [(f"{i}", b"x") for i in range(10)])
+    make(tmp_path / "a", [(f"{i}", content) for i in range(11)])
+    assert len(list(refuses(tmp_path / "a", "far more files").iterdir())) == 10
+    make(tmp_path / "b", [(f"{i}", content) for i in range(10)])
     unpack(tmp_path / "b", tmp_path / "new")
 
 
@@ -213,3 +214,10 @@ def test_an_encrypted_zip(tmp_path, refuses):
     content[content.index(b"PK\x01\x02") + 8] |= 1  # … and in the directory
     path.write_bytes(content)
     refuses(path, "encrypted")
+
+
+def test_what_macos_adds_is_no_content(tmp_path):
+    for name in ("__MACOSX", "bilm"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    assert contents(tmp_path) == [tmp_path / "bilm"]

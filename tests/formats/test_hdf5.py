@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -298,3 +299,41 @@ def test_a_written_model_replaces_an_older_one(written, make_network):
     assert again.config == network.config
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), network.parameters()))
     assert sorted(contents(written)) == ["options.json", "w.hdf5"]
+
+
+def test_weights_are_not_replaced_if_the_options_cannot_be_written(
+    written, make_network, monkeypatch
+):
+    before = contents(written)
+
+    def fail(path, content):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_hdf5(make_network(seed=2), written / "w.hdf5")
+    assert contents(written) == before
+
+
+@pytest.mark.parametrize("other", ["other.hdf5", "other.h5"])
+def test_options_that_other_weights_share_are_not_replaced(written, make_network, other):
+    shutil.copy(written / "w.hdf5", written / other)
+    before = contents(written)
+    with pytest.raises(ValueError, match=r"options\.json belongs to another biLM"):
+        write_hdf5(make_network(seed=2, n_layers=1), written / "w.hdf5")
+    assert contents(written) == before
+
+
+@pytest.mark.parametrize("n_characters", [261, 262])
+def test_options_of_the_same_model_are_kept(written, make_network, n_characters):
+    """But for 261 characters, which AllenNLP refuses."""
+    path = written / "options.json"
+    change_options(path, "char_cnn", n_characters=n_characters)
+    change_options(path, "lstm", dropout=0.1)
+    before = path.read_bytes()
+    write_hdf5(make_network(seed=2), written / "other.hdf5")
+    if n_characters == 262:
+        assert path.read_bytes() == before
+    expected = json.loads(before)
+    expected["char_cnn"]["n_characters"] = 262
+    assert json.loads(path.read_bytes()) == expected

@@ -296,3 +296,20 @@ def test_a_written_model_replaces_an_older_one(written, make_network):
     assert again.config == network.config
     assert_same(again, network)
     assert sorted(contents(written)) == ["config.json", "model.safetensors"]
+
+
+def test_weights_are_not_replaced_if_the_options_cannot_be_written(
+    written, make_network, monkeypatch
+):
+    before = contents(written)
+    write_bytes = Path.write_bytes
+
+    def fail(path, content):
+        if "config.json" in path.name:
+            raise OSError("No space left on device")
+        write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_native(make_network(seed=2), written)
+    assert contents(written) == before

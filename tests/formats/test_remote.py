@@ -378,3 +378,13 @@ def test_an_archive_that_was_half_unpacked_when_the_process_ended(memory, cache)
     directory = fetch_archive(url, url.place)
     assert [path.name for path in directory.iterdir()] == ["config.json"]
     assert kept(cache) == ["config.json"]
+
+
+def test_a_directory_that_macos_has_packed(memory):
+    content = io.BytesIO()
+    with ZipFile(content, "w") as archive:
+        for name in ("bilm/config.json", "bilm/.DS_Store", "__MACOSX/bilm/._config.json"):
+            archive.writestr(name, "{}")
+    memory.pipe("/bilm.zip", content.getvalue())
+    url = Url.parse("memory://bilm.zip")
+    assert fetch_archive(url, url.place) == unpacked_path(url, url.place) / "bilm"

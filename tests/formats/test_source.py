@@ -402,3 +402,15 @@ def test_nothing_that_is_pickled_is_loaded(network, tmp_path, name, options_name
         with pytest.raises(ValueError, match=str(folder)):
             read_source(source)
     assert not (tmp_path / "mark").exists()
+
+
+def test_options_in_the_cache_are_not_those_of_other_weights(serve, make_network, tmp_path):
+    """A folder with two biLMs: one has ``options.json``, the other options of its own name."""
+    files = {}
+    networks = {"w.hdf5": make_network(), "elmo_weights.hdf5": make_network(seed=1, n_layers=1)}
+    for name, options in [("w.hdf5", "options.json"), ("elmo_weights.hdf5", "elmo_options.json")]:
+        written = write_hdf5(networks[name], tmp_path / options / name)
+        files |= {options: written.read_bytes(), name: (tmp_path / options / name).read_bytes()}
+    server = serve(files)
+    for name, network in networks.items():
+        assert_is(read_source(f"{server.url}/{name}"), network)

@@ -131,3 +131,28 @@ def test_names_in_the_cache_are_harmless(cache, text):
 
 def test_a_long_name_keeps_its_end():
     assert Url.parse("https://host/" + "x" * 300 + ".zip").file_name.endswith("x.zip")
+
+
+def test_different_names_are_kept_apart():
+    long = "x" * 100
+    names = ["\u00e4.zip", "\u00f6.zip", "_.zip", "a b", "a+b", "a_b", ".w", "w", "", "file"]
+    names += [f"1{long}.zip", f"2{long}.zip", long, f"x{long}"]
+    assert len({Url.parse(f"https://host/{name}").file_name for name in names}) == len(names)
+    assert Url.parse(f"https://host/{long}").file_name == long
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:secret@host/w@2?a=b@c", "https://host/w@2?a=b@c"),
+        ("https://us@er:sec@ret@host:80/w", "https://host:80/w"),
+        ("https://secret@host/w", "https://host/w"),
+        ("zip://in/w::ftp://user:secret@host/a.zip", "zip://in/w::ftp://host/a.zip"),
+    ],
+)
+def test_credentials_are_used_but_not_shown(text, shown):
+    assert str(Url.parse(text)) == shown
+    assert Url.parse(text).address == text
+    with pytest.raises(ValueError, match="64 hexadecimal digits") as error:
+        Url.parse(f"{text}#sha256=1")
+    assert "sec" not in str(error.value)

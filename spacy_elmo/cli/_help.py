@@ -1,0 +1,3 @@
+"""Words that the help texts of several commands share."""
+
+SOURCE = "A bundled or published name, a path or a URL"
