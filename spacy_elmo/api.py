@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .bilm import BiLMConfig, BiLMNetwork, Engine, Precision
-from .formats import Source, read_source, write_hdf5, write_native
+from .formats import DType, Source, read_source, write_hdf5, write_native
 
 
 class BiLM:
@@ -90,7 +90,7 @@ class BiLM:
         path: Union[str, Path],
         *,
         format: Literal["native", "hdf5"] = "native",
-        dtype: Literal["float32", "float16"] = "float32",
+        dtype: DType = "float32",
     ) -> None:
         """Save the biLM.
 
