@@ -1,6 +1,7 @@
 """Runs the biLM over any number of sentences of any length."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Optional, get_args
 
 import torch
@@ -58,12 +59,16 @@ class Engine(nn.Module):
         config = self.network.config
         empty = next(self.parameters()).new_zeros(config.n_layers, 0, config.width)
         results = [empty] * len(sentences)
+        inference = self._current_inference()
+        if inference is not None:
+            inference.prepare(chain(config.char_cnn.boundaries, *sentences))
         states = None
         batches: Iterable[list[int]] = _batches(sentences, max_batch_tokens)
         if stateful:
             batches = ([index] for index, words in enumerate(sentences) if len(words))
         for batch in batches:
-            layers, states = self._run([sentences[i] for i in batch], states if stateful else None)
+            start = states if stateful else None
+            layers, states = self._run(inference, [sentences[i] for i in batch], start)
             for index, array in zip(batch, layers):
                 results[index] = array
         return results
@@ -78,19 +83,29 @@ class Engine(nn.Module):
         if self._inference is not None:
             self._inference.forget_words()
 
+    def _current_inference(self) -> Optional[Inference]:
+        """What computes without gradients, for the weights as they are; None where the network
+        itself has to."""
+        if torch.is_grad_enabled() or next(self.parameters()).dtype != torch.float32:
+            return None
+        inference = self._inference  # another thread may replace it
+        if inference is None or not inference.is_of(self.network):
+            self._inference = inference = None  # its memory first
+            self._inference = inference = Inference(self.network, self.precision)
+        return inference
+
     def _run(
-        self, sentences: Sequence[Sequence[str]], states: Optional[States]
+        self,
+        inference: Optional[Inference],
+        sentences: Sequence[Sequence[str]],
+        states: Optional[States],
     ) -> tuple[list[Tensor], States]:
         begin, end = self.network.config.char_cnn.boundaries
         tokens = [word for words in sentences for word in (begin, *words, end)]
         lengths = [len(words) + 2 for words in sentences]
-        if torch.is_grad_enabled() or next(self.parameters()).dtype != torch.float32:
+        if inference is None:
             layers, states = self._run_exactly(tokens, lengths, states)
         else:
-            inference = self._inference  # another thread may replace it
-            if inference is None or not inference.is_of(self.network):
-                self._inference = inference = None  # its memory first
-                self._inference = inference = Inference(self.network, self.precision)
             layers, states = inference(tokens, lengths, states)
         return [sentence[:, 1:-1] for sentence in layers.split(lengths, dim=1)], states
 

@@ -1,7 +1,8 @@
 """Computing layers without gradients, as fast as the hardware allows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+from math import ceil
 from typing import Any, Optional
 
 import torch
@@ -59,6 +60,18 @@ class Inference:
         """Forget the words that have been encoded, but not the packed weights."""
         self._memory.forget()
 
+    def prepare(self, words: Iterable[str]) -> None:
+        """Encode words that are about to be needed: many together take less time than batch by
+        batch. Does nothing if they don't fit into the memory.
+
+        words: Any words, also several times.
+        """
+        distinct = list(dict.fromkeys(words))
+        row_bytes = 4 * self._network.config.lstm.projection_dim
+        if len(distinct) * row_bytes <= MEMORY_BYTES:
+            with torch.inference_mode(False), torch.no_grad():  # see __call__
+                self._memory.look_up(distinct)
+
     def _encode(self, words: list[str]) -> Tensor:
         """RETURNS: (n_words, projection_dim)."""
         # Words of similar length share a product, so that short ones need little padding.
@@ -76,8 +89,10 @@ class Inference:
     def _encode_share(self, words: list[str]) -> Tensor:
         encoder = self._network.token_encoder
         encoded = []
-        for start in range(0, len(words), WORDS_PER_PRODUCT):
-            ids = encoder.words_to_ids(words[start : start + WORDS_PER_PRODUCT])
+        n_products = ceil(len(words) / WORDS_PER_PRODUCT)
+        n_words = ceil(len(words) / n_products)  # each; a small rest would read all weights, too
+        for start in range(0, len(words), n_words):
+            ids = encoder.words_to_ids(words[start : start + n_words])
             encoded.append(encoder(*(array.to(self._device) for array in ids)))
         return torch.cat(encoded)
 

@@ -288,3 +288,24 @@ def test_a_used_engine_can_be_copied(make_network, copied):
     expected = embed(Engine(make_network(seed=1), "bfloat16"), [["a", "bank"]])
     assert same(embed(twin, [["a", "bank"]]), expected)
     assert same(embed(engine, [["a", "bank"]]), before)
+
+
+@pytest.mark.parametrize("n_bytes", [2**26, 1])
+def test_words_of_many_batches_are_encoded_together(wide, monkeypatch, n_bytes):
+    """Unless they are more than are remembered; the vectors are the same."""
+    sentences = texts(0, n_words=100)[:8]
+    expected = embed(Engine(wide), sentences)
+    monkeypatch.setattr(inference, "MEMORY_BYTES", n_bytes)
+    encode = inference.Inference._encode
+    calls = []
+
+    def record(self, words):
+        calls.append(words)
+        return encode(self, words)
+
+    monkeypatch.setattr(inference.Inference, "_encode", record)
+    with torch.no_grad():
+        layers = Engine(wide)(sentences, max_batch_tokens=1)
+    for array, other in zip(layers, expected):
+        np.testing.assert_allclose(array, other, atol=1e-5, rtol=0)
+    assert len(calls) == (len(sentences) if n_bytes == 1 else 1)
