@@ -27,6 +27,10 @@ class BiLM:
         self.network = network
         self._engine = Engine(network, precision)
 
+    def __repr__(self) -> str:
+        config = self.config
+        return f"<BiLM: {config.n_layers} layers of width {config.width}>"
+
     @property
     def config(self) -> BiLMConfig:
         """The options that shape the biLM."""

@@ -27,4 +27,5 @@ def convert(
         BiLM.load(source).save(output, format=format.value)
     except (ValueError, OSError, ImportError) as error:
         msg.fail(f"Can't convert '{source}'", str(error), exits=1)
-    msg.good(f"Wrote {output}")
+    beside = " and options.json beside it" if format is Format.hdf5 else ""
+    msg.good(f"Wrote {output}{beside}")

@@ -40,11 +40,14 @@ class Url:
     @classmethod
     def parse(cls, text: str) -> "Url":
         """text: A URL as ``is_url`` knows it, with or without ``#sha256=…`` at its end.
-        RAISES ValueError: The checksum isn't one."""
+        RAISES ValueError: The checksum isn't one, or something else stands at the end."""
         address, given, checksum = text.partition("#sha256=")
         if given and not re.fullmatch("[0-9A-Fa-f]{64}", checksum):
             where = _without_credentials(text)
             raise ValueError(f"{where}: sha256 is not a checksum of 64 hexadecimal digits.")
+        if "#" in address:
+            where = _without_credentials(text)
+            raise ValueError(f"{where}: after '#', only 'sha256=' and a file's checksum may stand.")
         match = _URL.fullmatch(address)
         assert match is not None, "a URL"
         return cls(match["folder"], match["name"], match["rest"] or "", checksum.lower() or None)

@@ -156,3 +156,10 @@ def test_credentials_are_used_but_not_shown(text, shown):
     with pytest.raises(ValueError, match="64 hexadecimal digits") as error:
         Url.parse(f"{text}#sha256=1")
     assert "sec" not in str(error.value)
+
+
+@pytest.mark.parametrize("end", ["#sha=" + "0" * 64, "#", "#part", "#x#sha256=" + "0" * 64])
+def test_nothing_else_may_stand_after_the_number_sign(end):
+    """A mistyped checksum would go unnoticed."""
+    with pytest.raises(ValueError, match="only 'sha256='"):
+        Url.parse(f"https://host/a.zip{end}")
