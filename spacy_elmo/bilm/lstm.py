@@ -71,9 +71,9 @@ class ProjectedLSTM(nn.Module):
         if inputs.is_cuda and self.runs_in_cudnn:
             return self._run_library(inputs, batch_sizes, state, bias)
         outputs, hidden, cell = _run_steps(
-            inputs, batch_sizes, state.hidden, state.cell,
+            inputs, step_blocks(batch_sizes, BLOCK_ROWS), state.hidden, state.cell,
             self.weight_ih, self.weight_hh, self.weight_hr, bias,
-            self.cell_clip, self.proj_clip, BLOCK_ROWS,
+            self.cell_clip, self.proj_clip,
         )  # fmt: skip
         return outputs, LSTMState(hidden, cell)
 
@@ -99,10 +99,27 @@ class ProjectedLSTM(nn.Module):
         return forget_bias.flatten()
 
 
+def step_blocks(batch_sizes: List[int], block_rows: int) -> List[List[int]]:
+    """Cut the time steps into runs of at most ``block_rows`` rows, or of one step. The input's half
+    of the gates does not depend on time: one product computes it for all steps of a block.
+
+    RETURNS: For each block the rows of its steps.
+    """
+    blocks: List[List[int]] = []
+    n_rows = 0
+    for size in batch_sizes:
+        n_rows += size
+        if not blocks or n_rows > block_rows:
+            blocks.append([])
+            n_rows = size
+        blocks[-1].append(size)
+    return blocks
+
+
 @scripted
 def _run_steps(
     inputs: Tensor,
-    batch_sizes: List[int],
+    blocks: List[List[int]],
     hidden: Tensor,
     cell: Tensor,
     weight_ih: Tensor,
@@ -111,7 +128,6 @@ def _run_steps(
     bias: Tensor,
     cell_clip: Optional[float],
     proj_clip: Optional[float],
-    block_rows: int,
 ) -> Tuple[Tensor, Tensor, Tensor]:
     """All time steps. RETURNS: The outputs, and the last hidden and cell of each sentence."""
     # Transposed once, so that their gradients are summed up as they come.
@@ -120,18 +136,12 @@ def _run_steps(
     ended_hidden: List[Tensor] = []
     ended_cell: List[Tensor] = []
     start = 0
-    step = 0
-    while step < len(batch_sizes):
-        # The input's half of the gates does not depend on time: one product for many steps.
-        stop = step + 1
-        n_rows = batch_sizes[step]
-        while stop < len(batch_sizes) and n_rows + batch_sizes[stop] <= block_rows:
-            n_rows += batch_sizes[stop]
-            stop += 1
+    for sizes in blocks:
+        n_rows = sum(sizes)
         block = torch.nn.functional.linear(inputs[start : start + n_rows], weight_ih, bias)
         start += n_rows
         # Split, not sliced: the gradient of a slice is a zero-filled block of its own.
-        for block_step in block.split_with_sizes(batch_sizes[step:stop]):
+        for block_step in block.split_with_sizes(sizes):
             size = block_step.shape[0]
             if size < cell.shape[0]:
                 ended_hidden.append(hidden[size:])
@@ -146,7 +156,6 @@ def _run_steps(
             if proj_clip is not None:
                 hidden = hidden.clamp(-proj_clip, proj_clip)
             outputs.append(hidden)
-        step = stop
     # Longer sentences stand first and end last.
     ended_hidden.append(hidden)
     ended_cell.append(cell)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .char_cnn import PooledConvolution
 from .kernels import PackedWeight, Precision, linear, pack_weight
-from .lstm import FORGET_BIAS, LSTMState, ProjectedLSTM
+from .lstm import FORGET_BIAS, LSTMState, ProjectedLSTM, step_blocks
 from .network import BiLMNetwork
 from .scripting import scripted
 
@@ -118,9 +118,9 @@ class PackedLSTM(nn.Module):
             )
         outputs = inputs.new_empty(len(inputs), self.proj_size)
         hidden, cell = _run_steps(
-            inputs, batch_sizes, state.hidden, 2 * state.cell, outputs,
+            inputs, step_blocks(batch_sizes, BLOCK_ROWS), state.hidden, 2 * state.cell, outputs,
             self.weight_ih, self.weight_hh, self.weight_hr, self.bias,
-            self.cell_clip, self.proj_clip, BLOCK_ROWS,
+            self.cell_clip, self.proj_clip,
         )  # fmt: skip
         return outputs, LSTMState(hidden, cell / 2)
 
@@ -128,7 +128,7 @@ class PackedLSTM(nn.Module):
 @scripted
 def _run_steps(
     inputs: Tensor,
-    batch_sizes: List[int],
+    blocks: List[List[int]],
     hidden: Tensor,
     cell: Tensor,
     outputs: Tensor,
@@ -138,21 +138,14 @@ def _run_steps(
     bias: Tensor,
     cell_clip: Optional[float],
     proj_clip: Optional[float],
-    block_rows: int,
 ) -> Tuple[Tensor, Tensor]:
     """All time steps; ``cell`` is doubled, and changed in place. RETURNS: The last states."""
     start = 0
-    step = 0
-    while step < len(batch_sizes):
-        # The input's half of the gates does not depend on time: one product for many steps.
-        stop = step + 1
-        n_rows = batch_sizes[step]
-        while stop < len(batch_sizes) and n_rows + batch_sizes[stop] <= block_rows:
-            n_rows += batch_sizes[stop]
-            stop += 1
+    for sizes in blocks:
+        n_rows = sum(sizes)
         block = linear(inputs[start : start + n_rows], weight_ih, bias)
         row = 0
-        for size in batch_sizes[step:stop]:
+        for size in sizes:
             gates = linear(hidden[:size], weight_hh).add_(block[row : row + size]).sigmoid_()
             input_, forget, output, candidate = gates.chunk(4, dim=1)
             cell = cell[:size].mul_(forget)
@@ -165,7 +158,6 @@ def _run_steps(
             outputs[start + row : start + row + size] = hidden
             row += size
         start += n_rows
-        step = stop
     return hidden, cell
 
 
