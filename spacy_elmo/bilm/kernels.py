@@ -146,6 +146,23 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
     return y[:n_rows]
 
 
+@_if_built
+def _onednn_dense_product(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+
+
+def product(x: Tensor, weight: Tensor, onednn: bool) -> Tensor:
+    """``x @ weight.t()`` for weights that change after a few products, as in training.
+
+    x: (n_rows, in_features). weight: (out_features, in_features), of x's type.
+    onednn: Whether to call oneDNN's float32 product; ``torch.mm`` finds that for bfloat16 itself.
+    RETURNS: (n_rows, out_features), of x's type.
+    """
+    if onednn:
+        return _onednn_dense_product(x, weight)
+    return torch.mm(x, weight.t())
+
+
 def round_up(n_rows: int) -> int:
     """The next number of rows that products are made for. oneDNN compiles a kernel for each
     number, which takes time and memory; a sixteenth more rows at most keep them few. Its kernels

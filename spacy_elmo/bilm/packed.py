@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .char_cnn import PooledConvolution
 from .kernels import PackedWeight, Precision, linear, pack_weight
-from .lstm import FORGET_BIAS, LSTMState, ProjectedLSTM, step_blocks
+from .lstm import FORGET_BIAS, LSTMState, ProjectedLSTM
 from .network import BiLMNetwork
 from .scripting import scripted
 
@@ -123,6 +123,23 @@ class PackedLSTM(nn.Module):
             self.cell_clip, self.proj_clip,
         )  # fmt: skip
         return outputs, LSTMState(hidden, cell / 2)
+
+
+def step_blocks(batch_sizes: List[int], block_rows: int) -> List[List[int]]:
+    """Cut the time steps into runs of at most ``block_rows`` rows, or of one step. The input's half
+    of the gates does not depend on time: one product computes it for all steps of a block.
+
+    RETURNS: For each block the rows of its steps.
+    """
+    blocks: List[List[int]] = []
+    n_rows = 0
+    for size in batch_sizes:
+        n_rows += size
+        if not blocks or n_rows > block_rows:
+            blocks.append([])
+            n_rows = size
+        blocks[-1].append(size)
+    return blocks
 
 
 @scripted

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn.utils.rnn import PackedSequence, pad_sequence
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.nn.utils.rnn import PackedSequence
 
-from spacy_elmo.bilm import lstm as lstm_module
 from spacy_elmo.bilm.lstm import LSTMState, ProjectedLSTM
 
 LENGTHS = [6, 4, 4, 1]
@@ -138,37 +136,6 @@ def test_starts_from_the_given_state(make_lstm, lstm_by_hand, inputs):
     np.testing.assert_allclose(outputs.numpy(), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("block_rows", [1, 3, 4, 5, 7, 100])
-def test_the_size_of_blocks_changes_nothing(make_lstm, inputs, monkeypatch, block_rows):
-    lstm = make_lstm()
-    reference = torch_lstm(lstm)
-    padded, _ = reference(pad_sequence(inputs))
-    monkeypatch.setattr(lstm_module, "BLOCK_ROWS", block_rows)
-    with torch.no_grad():
-        outputs, _ = lstm(pack(inputs), BATCH_SIZES)
-    for i, sentence in enumerate(unpack(outputs, LENGTHS)):
-        expected = padded[: LENGTHS[i], i].detach()
-        torch.testing.assert_close(sentence, expected, atol=1e-12, rtol=0)
-
-
-def test_blocks_bound_the_rows_of_one_product(make_lstm, inputs, monkeypatch):
-    rows = []
-
-    class Spy(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            for x in args[:2]:
-                if "mm" in str(function) and x.dim() == 2 and x.shape[1] == 6:  # the inputs
-                    rows.append(len(x))
-            return function(*args, **(kwargs or {}))
-
-    monkeypatch.setattr(lstm_module, "BLOCK_ROWS", 6)
-    with torch.no_grad(), Spy():
-        make_lstm()(pack(inputs), BATCH_SIZES)
-    assert sum(rows) == sum(LENGTHS)
-    assert max(rows) <= 6
-    assert len(rows) > 1
-
-
 def test_cudnn_knows_no_clips(make_lstm):
     assert make_lstm().runs_in_cudnn
     assert not any(make_lstm(*clips).runs_in_cudnn for clips in CLIPS[1:])
@@ -192,3 +159,51 @@ def test_the_librarys_lstm_computes_the_same(make_lstm, inputs, with_state):
         results.append([outputs, *final, *torch.autograd.grad(loss, [x, *lstm.parameters()])])
     for ours, library in zip(*results):
         torch.testing.assert_close(library, ours, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(("cell_clip", "proj_clip"), CLIPS)
+@pytest.mark.parametrize("with_keep", [False, True])
+def test_gradients_are_those_of_finite_differences(
+    make_lstm, inputs, cell_clip, proj_clip, with_keep
+):
+    lstm = make_lstm(cell_clip, proj_clip, scale=2.0)
+    generator = torch.Generator().manual_seed(3)
+    hidden, cell = (torch.randn(4, n, dtype=torch.float64, generator=generator) for n in (5, 9))
+    keep = None
+    if with_keep:
+        keep = (torch.rand(sum(LENGTHS), 1, generator=generator) < 0.7).double()
+        assert 0 < keep.sum() < len(keep)
+
+    def run(x, hidden, cell, *parameters):
+        values = dict(zip(["weight_ih", "weight_hh", "weight_hr", "bias"], parameters))
+        outputs, state = torch.func.functional_call(
+            lstm, values, (x, BATCH_SIZES, LSTMState(hidden, cell), keep)
+        )
+        return outputs, *state
+
+    arguments = [pack(inputs), hidden, cell, *(p.detach() for p in lstm.parameters())]
+    assert torch.autograd.gradcheck(run, [x.clone().requires_grad_() for x in arguments])
+
+
+def test_where_nothing_is_kept_tokens_start_from_zeros(make_lstm, inputs):
+    """Two sentences in one row, the second from zeros, equal each alone."""
+    lstm = make_lstm(0.5, 0.3, scale=2.0)
+    first, second = inputs[0], inputs[1]
+    keep = torch.ones(len(first) + len(second), 1).double()
+    keep[len(first)] = 0
+    with torch.no_grad():
+        together, state = lstm(torch.cat([first, second]), [1] * len(keep), None, keep)
+        alone = [lstm(sentence, [1] * len(sentence)) for sentence in (first, second)]
+    torch.testing.assert_close(together, torch.cat([outputs for outputs, _ in alone]))
+    torch.testing.assert_close(state.cell, alone[1][1].cell)
+
+
+def test_autocast_computes_products_in_its_type(make_lstm, inputs):
+    lstm = make_lstm().float()
+    x = pack(inputs).float()
+    exact, state = lstm(x, BATCH_SIZES)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded, rounded_state = lstm(x, BATCH_SIZES)
+    assert rounded.dtype == rounded_state.cell.dtype == torch.float32
+    error = (rounded - exact).abs().max() / exact.abs().max()
+    assert 1e-5 < error < 2e-2
