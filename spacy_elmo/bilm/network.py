@@ -1,6 +1,6 @@
 """The biLM as a PyTorch module: token encoder, then a stack of LSTMs in each direction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Optional, Union
 
@@ -39,19 +39,31 @@ class LSTMStack(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, batch_sizes: list[int], states: Optional[LSTMStates] = None
+        self,
+        x: Tensor,
+        batch_sizes: list[int],
+        states: Optional[LSTMStates] = None,
+        *,
+        keep: Optional[Tensor] = None,
+        dropout: Optional[Callable[[Tensor], Tensor]] = None,
     ) -> tuple[list[Tensor], LSTMStates]:
         """Run all layers over a packed batch.
 
         x: (n_tokens, projection_dim), packed.
         batch_sizes: Sentences that are running at each time step.
         states: Where each layer starts; zeros if None.
+        keep: (n_tokens, 1): 0 for tokens that are read from a state of zeros, else 1; None for
+            all ones. For training.
+        dropout: What each layer's inputs go through. For training.
         RETURNS: Each layer's output, of x's shape, and the states after the last tokens.
         """
         outputs: list[Tensor] = []
         final: LSTMStates = []
         for i, layer in enumerate(self.layers):
-            y, state = layer(x, batch_sizes, None if states is None else states[i])
+            if dropout is not None:
+                x = dropout(x)
+            options = {} if keep is None else {"keep": keep}
+            y, state = layer(x, batch_sizes, None if states is None else states[i], **options)
             x = x + y if i > 0 and self.use_skip_connections else y
             outputs.append(x)
             final.append(state)

@@ -12,7 +12,9 @@ import torch
 ResultT = TypeVar("ResultT")
 
 
-def side_by_side(tasks: Sequence[Callable[[], ResultT]], device: torch.device) -> list[ResultT]:
+def side_by_side(
+    tasks: Sequence[Callable[[], ResultT]], device: torch.device, *, with_gradients: bool = False
+) -> list[ResultT]:
     """Run tasks, each on its share of PyTorch's threads, if they don't record gradients, and in
     the caller's mode (``no_grad`` or ``inference_mode``).
 
@@ -22,12 +24,17 @@ def side_by_side(tasks: Sequence[Callable[[], ResultT]], device: torch.device) -
 
     tasks: They don't share what they write.
     device: What they compute on. If it isn't the CPU, they run one after the other.
+    with_gradients: The tasks compute gradients themselves, each its own. (A graph that they left
+        behind would be gone through by one thread.)
     RETURNS: Their results, in order.
     """
     n_threads = torch.get_num_threads()
-    if n_threads == 1 or device.type != "cpu" or torch.is_grad_enabled():
+    in_turns = torch.is_grad_enabled() and not with_gradients
+    if n_threads == 1 or device.type != "cpu" or in_turns:
         return [task() for task in tasks]
     mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad
+    if with_gradients:
+        mode = torch.enable_grad
     try:
         futures = [_pool(n_threads).submit(mode()(task)) for task in tasks]
     except RuntimeError:  # the interpreter is ending, and starts nothing in other threads

@@ -1,0 +1,137 @@
+"""The loss of one batch and its gradients."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Optional
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..bilm.network import LSTMStates, States
+from ..bilm.threads import side_by_side
+from .batches import Batch
+from .language_model import LanguageModel
+from .softmax import LogUniformSampler, Samples
+
+
+class Losses(NamedTuple):
+    """Mean loss of each direction, in nats a token."""
+
+    forward: float
+    backward: float
+
+
+class _DirectionResult(NamedTuple):
+    loss: float
+    gradients: tuple[Tensor, ...]  # of the words, the LSTMs, the softmax's weight and bias
+    states: LSTMStates
+
+
+class TrainingStep:
+    """Computes gradients. Both directions run side by side, each forward and back, where there are
+    two cores; they meet in the token encoder, which reads each distinct word once.
+
+    model: What is trained.
+    n_samples: Words of the sampled softmax.
+    dropout: Share of each layer's inputs that become zero.
+    carry_state: Whether a sentence starts where its stream's last one ended (as in bilm-tf), or
+        from zeros.
+    mixed_precision: Whether matrix products are computed in bfloat16.
+    seed: Of the random numbers.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        n_samples: int,
+        dropout: float,
+        carry_state: bool,
+        mixed_precision: bool,
+        seed: int,
+    ) -> None:
+        self.model = model
+        self.dropout, self.carry_state = dropout, carry_state
+        self.mixed_precision = mixed_precision
+        self.states: Optional[States] = None  # where the next windows start
+        self.random = np.random.default_rng(seed)
+        self.device = model.softmax.weight.device
+        # One for each direction: threads that share one would take its numbers in any order.
+        self.generators = [torch.Generator(self.device).manual_seed(seed + i) for i in range(2)]
+        self._sampler = LogUniformSampler(len(model.vocabulary), n_samples)
+
+    def __call__(self, batch: Batch) -> Losses:
+        """Set the gradients of all parameters, of the mean loss of both directions, and move the
+        states on to the end of the batch."""
+        network, softmax = self.model.network, self.model.softmax
+        samples = self._sampler.sample(self.random)
+        samples = Samples(samples.ids.to(self.device), samples.n_draws)
+        encoder = network.token_encoder
+        ids = [array.to(self.device) for array in encoder.words_to_ids(batch.words)]
+        with self._precision():
+            words = encoder(*ids).float()
+        stacks = [network.forward_lstm, network.backward_lstm]
+        starts = self.states or (None, None)
+        results = side_by_side(
+            [
+                partial(self._run_direction, i, stack, words.detach(), batch, samples, starts[i])
+                for i, stack in enumerate(stacks)
+            ],
+            self.device,
+            with_gradients=True,
+        )
+        forward, backward = results
+        self.states = (forward.states, backward.states)
+        encoder_parameters = list(encoder.parameters())
+        encoder_gradients = torch.autograd.grad(
+            words, encoder_parameters, forward.gradients[0] + backward.gradients[0]
+        )
+        for parameter, gradient in zip(encoder_parameters, encoder_gradients):
+            parameter.grad = gradient
+        for stack, result in zip(stacks, results):
+            for parameter, gradient in zip(stack.parameters(), result.gradients[1:]):
+                parameter.grad = gradient
+        softmax.weight.grad = forward.gradients[-2] + backward.gradients[-2]
+        softmax.bias.grad = forward.gradients[-1] + backward.gradients[-1]
+        return Losses(forward.loss, backward.loss)
+
+    def _run_direction(
+        self,
+        direction: int,
+        stack: nn.Module,
+        words: Tensor,
+        batch: Batch,
+        samples: Samples,
+        start: Optional[LSTMStates],
+    ) -> _DirectionResult:
+        words = words.requires_grad_()
+        inputs, targets = batch.inputs[direction], batch.targets[direction]
+        n_streams = batch.n_streams
+        with self._precision():
+            outputs, states = stack(
+                nn.functional.embedding(inputs.to(self.device), words),
+                [n_streams] * (len(inputs) // n_streams),
+                start,
+                keep=None if self.carry_state else batch.keep.to(self.device),
+                dropout=self._dropout(direction),
+            )
+            softmax = self.model.softmax
+            loss = softmax.loss(outputs[-1], targets.to(self.device), samples, self._sampler)
+        parameters = [words, *stack.parameters(), softmax.weight, softmax.bias]
+        gradients = torch.autograd.grad(loss / 2, parameters)
+        return _DirectionResult(
+            loss.item(), gradients, [state._make(x.detach() for x in state) for state in states]
+        )
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
+
+    def _dropout(self, direction: int) -> Optional[Callable[[Tensor], Tensor]]:
+        kept = 1.0 - self.dropout
+        generator = self.generators[direction]
+
+        def dropout(x: Tensor) -> Tensor:
+            return x * torch.empty_like(x).bernoulli_(kept, generator=generator).div_(kept)
+
+        return dropout if self.dropout > 0 else None
