@@ -1,1 +1,1 @@
-"""From raw text to a trained biLM."""
+"""From raw text to a biLM: tokenization, vocabulary, training and evaluation."""

@@ -20,12 +20,14 @@ class Batch(NamedTuple):
     inputs: (2, n_steps * batch_size) int64, of both directions: rows of ``words``.
     targets: (2, n_steps * batch_size) int64, of both directions: rows of the softmax.
     keep: (n_steps * batch_size, 1) float32: 0 where a sentence begins, else 1.
+    n_streams: The batch_size.
     """
 
     words: list[str]
     inputs: Tensor
     targets: Tensor
     keep: Tensor
+    n_streams: int
 
 
 class Batches:
@@ -105,6 +107,7 @@ class Batches:
             torch.from_numpy(rows_of_words.reshape(2, -1)),
             torch.from_numpy(self._targets[targets].reshape(2, -1)),
             torch.from_numpy(keep.reshape(-1, 1)),
+            self.batch_size,
         )
 
     def _read(self, sentence: int) -> np.ndarray:
