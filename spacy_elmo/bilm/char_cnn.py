@@ -33,7 +33,8 @@ class PooledConvolution(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (n_words, embedding_dim, n_characters); result: (n_words, n_filters)."""
-        return super().forward(x).amax(dim=2)
+        # Not amax, whose gradient searches all values for the largest ones again.
+        return super().forward(x).max(dim=2).values
 
 
 class CharCNN(nn.Module):

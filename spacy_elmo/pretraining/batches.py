@@ -16,14 +16,14 @@ class Batch(NamedTuple):
     ``w1 … wn </S>``; backward, ``</S> wn … w1`` predict ``wn … w1 <S>``. Tokens stand step after
     step.
 
-    words: The distinct words that are read.
-    inputs: (2, n_steps * batch_size) int64, of both directions: rows of ``words``.
+    words: The distinct words that are read, the shorter and the longer half of them.
+    inputs: (2, n_steps * batch_size) int64, of both directions: positions among ``words``.
     targets: (2, n_steps * batch_size) int64, of both directions: rows of the softmax.
     keep: (n_steps * batch_size, 1) float32: 0 where a sentence begins, else 1.
     n_streams: The batch_size.
     """
 
-    words: list[str]
+    words: tuple[list[str], list[str]]
     inputs: Tensor
     targets: Tensor
     keep: Tensor
@@ -67,6 +67,9 @@ class Batches:
         begin, end = len(store.words), len(store.words) + 1
         self._begin, self._end = begin, end
         self._words = [*store.words, *boundaries]
+        # Words in the order of their lengths, and the place of each in this order.
+        self._ordered = np.argsort([len(word) for word in self._words], kind="stable")
+        self._by_length = np.argsort(self._ordered)
         self._targets = np.append(
             vocabulary.ids(store.words), [vocabulary.begin_id, vocabulary.end_id]
         )
@@ -101,9 +104,11 @@ class Batches:
                 self._positions[stream] += n
                 if self._positions[stream] == len(words) + 1:
                     self._sentences[stream], self._positions[stream] = -1, 0
-        distinct, rows_of_words = np.unique(inputs, return_inverse=True)
+        # Words stand by their length, so that a unique number is their position.
+        distinct, rows_of_words = np.unique(self._by_length[inputs], return_inverse=True)
+        words = [self._words[word] for word in self._ordered[distinct]]
         return Batch(
-            [self._words[word] for word in distinct],
+            (words[: len(words) // 2], words[len(words) // 2 :]),
             torch.from_numpy(rows_of_words.reshape(2, -1)),
             torch.from_numpy(self._targets[targets].reshape(2, -1)),
             torch.from_numpy(keep.reshape(-1, 1)),

@@ -75,17 +75,16 @@ class SampledSoftmax(nn.Module):
         """The mean loss of predicting words, estimated by a sample (Jean et al. 2015, section 3;
         TensorFlow's ``sampled_softmax_loss``): a softmax over the right word and the sample, each
         logit lowered by the logarithm of the word's expected count. A sampled word that is the
-        right one is left out. Gradients of weight and bias are sparse.
+        right one is left out. The weight's gradient is sparse.
 
         outputs: (n_tokens, width).
         targets: (n_tokens,) int64, rows of the softmax.
         samples: Of ``sampler``. If they are all words, the loss is exact.
         RETURNS: In nats a token.
         """
-        # One lookup each, so that each has one sparse gradient.
         ids = torch.cat([targets, samples.ids])
         rows = nn.functional.embedding(ids, self.weight, sparse=True)
-        biases = nn.functional.embedding(ids, self.bias.unsqueeze(1), sparse=True).squeeze(1)
+        biases = self.bias[ids]
         n_targets = len(targets)
         right = (outputs * rows[:n_targets]).sum(dim=1) + biases[:n_targets]
         others = torch.matmul(outputs, rows[n_targets:].t())

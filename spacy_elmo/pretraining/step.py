@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from ..bilm.threads import side_by_side
 from .batches import Batch
 from .language_model import LanguageModel
 from .softmax import LogUniformSampler, Samples
+
+
+ResultT = TypeVar("ResultT")
 
 
 class Losses(NamedTuple):
@@ -67,34 +70,43 @@ class TrainingStep:
         network, softmax = self.model.network, self.model.softmax
         samples = self._sampler.sample(self.random)
         samples = Samples(samples.ids.to(self.device), samples.n_draws)
-        encoder = network.token_encoder
-        ids = [array.to(self.device) for array in encoder.words_to_ids(batch.words)]
-        with self._precision():
-            words = encoder(*ids).float()
+        encoded = self._side_by_side([partial(self._encode, half) for half in batch.words])
+        words = torch.cat([half.detach() for half in encoded])
         stacks = [network.forward_lstm, network.backward_lstm]
         starts = self.states or (None, None)
-        results = side_by_side(
+        results = self._side_by_side(
             [
-                partial(self._run_direction, i, stack, words.detach(), batch, samples, starts[i])
+                partial(self._run_direction, i, stack, words, batch, samples, starts[i])
                 for i, stack in enumerate(stacks)
-            ],
-            self.device,
-            with_gradients=True,
+            ]
         )
         forward, backward = results
         self.states = (forward.states, backward.states)
-        encoder_parameters = list(encoder.parameters())
-        encoder_gradients = torch.autograd.grad(
-            words, encoder_parameters, forward.gradients[0] + backward.gradients[0]
+        encoder_parameters = list(network.token_encoder.parameters())
+        of_words = (forward.gradients[0] + backward.gradients[0]).split([*map(len, batch.words)])
+        of_encoder = self._side_by_side(
+            [
+                partial(torch.autograd.grad, half, encoder_parameters, gradient)
+                for half, gradient in zip(encoded, of_words)
+            ]
         )
-        for parameter, gradient in zip(encoder_parameters, encoder_gradients):
-            parameter.grad = gradient
+        for parameter, *gradients in zip(encoder_parameters, *of_encoder):
+            parameter.grad = sum(gradients)
         for stack, result in zip(stacks, results):
             for parameter, gradient in zip(stack.parameters(), result.gradients[1:]):
                 parameter.grad = gradient
         softmax.weight.grad = forward.gradients[-2] + backward.gradients[-2]
         softmax.bias.grad = forward.gradients[-1] + backward.gradients[-1]
         return Losses(forward.loss, backward.loss)
+
+    def _side_by_side(self, tasks: list[Callable[[], ResultT]]) -> list[ResultT]:
+        return side_by_side(tasks, self.device, with_gradients=True)
+
+    def _encode(self, words: list[str]) -> Tensor:
+        encoder = self.model.network.token_encoder
+        ids = [array.to(self.device) for array in encoder.words_to_ids(words)]
+        with self._precision():
+            return encoder(*ids).float()
 
     def _run_direction(
         self,
@@ -105,7 +117,7 @@ class TrainingStep:
         samples: Samples,
         start: Optional[LSTMStates],
     ) -> _DirectionResult:
-        words = words.requires_grad_()
+        words = words.detach().requires_grad_()  # each direction its own
         inputs, targets = batch.inputs[direction], batch.targets[direction]
         n_streams = batch.n_streams
         with self._precision():
