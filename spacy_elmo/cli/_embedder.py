@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from ..component import Elmo
 from ..doc import read_vectors, store_vectors
 from ..formats import DType
-from ._inputs import Record
+from ..records import Record
 
 
 class Selection(NamedTuple):

@@ -17,7 +17,7 @@ from wasabi import msg
 
 from ..formats.files import replacing
 from ._embedder import Embedder
-from ._inputs import Corpus, Record
+from ..records import Corpus, Record
 from ._outputs import Writer
 
 SHARD_TOKENS = 32_768  # what a killed run has to compute again, at most

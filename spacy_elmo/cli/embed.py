@@ -11,7 +11,7 @@ from wasabi import msg
 
 from ._embedder import Embedder, blank_pipeline
 from ._help import SOURCE
-from ._inputs import open_input
+from ..records import open_input
 from ._outputs import OUTPUTS, make_writer
 from ._run import embed_corpus, partial_folder
 

@@ -1,15 +1,17 @@
-"""What ``python -m spacy elmo embed`` reads: text, JSON lines and spaCy's binary Docs."""
+"""Reads inputs record by record: text, JSON lines and spaCy's binary Docs."""
 
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Union
+from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Union
+from urllib.parse import urlsplit
 
 import smart_open
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
-COMPRESSIONS = (".gz", ".bz2", ".zst")
+KINDS = (".txt", ".jsonl", ".spacy")
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 
 
 class Record(NamedTuple):
@@ -38,54 +40,75 @@ class Corpus(NamedTuple):
     is_streamed: bool
 
 
-def open_input(path: Path, vocab: Vocab) -> Corpus:
+def is_url(source: str) -> bool:
+    """Whether an input is a URL (``scheme://…``) rather than a path."""
+    return "://" in source
+
+
+def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
     """Open an input. Its kind goes by the suffix, before which may come that of a compression.
 
-    path: ``.txt``: each line is a Doc, an empty line an empty one. ``.jsonl``: each line that
-        isn't blank is an object with "tokens" (a list of words) or "text". ``.spacy``: a DocBin,
-        which spaCy can only load as a whole.
+    source: A path, or a URL that smart-open opens. ``.txt``: each line is a Doc, an empty line an
+        empty one. ``.jsonl``: each line that isn't blank is an object with "tokens" (a list of
+        words) or "text". ``.spacy``: a DocBin, which spaCy can only load as a whole.
     vocab: Of the pipeline that will process the Docs.
     RAISES ValueError: The kind is unknown, or (later) a record is wrong.
     RAISES OSError: There is no such file.
+    RAISES ImportError: (Later, too.) The compression or the URL needs a package that is missing.
     """
-    kind, compression = path.suffix, ""
+    source = str(source)
+    name = Path(urlsplit(source).path if is_url(source) else source)
+    kind, compression = name.suffix, ""
     if kind in COMPRESSIONS:
-        kind, compression = path.with_suffix("").suffix, kind
-    if kind == ".spacy" and not compression:
-        return _read_docbin(path, vocab)
-    if kind not in (".txt", ".jsonl"):
+        kind, compression = name.with_suffix("").suffix, kind
+    if kind not in KINDS or (kind == ".spacy" and compression):
         raise ValueError(
-            f"{path}: the name of an input ends in .txt, .jsonl or .spacy; the first two may be "
+            f"{source}: the name of an input ends in .txt, .jsonl or .spacy; the first two may be "
             f"compressed ({', '.join(COMPRESSIONS)})."
         )
-    with path.open("rb"):  # errors of missing files now, not when the biLM has been loaded
-        pass
-    lines = _read_lines(path)
+    if kind == ".spacy":
+        return _read_docbin(source, vocab)
+    if not is_url(source):
+        with open(source, "rb"):  # errors of missing files now, not when the biLM has been loaded
+            pass
+    lines = _read_lines(source, compression)
     return Corpus(lines if kind == ".txt" else _json_records(lines), None, True)
 
 
-def _read_lines(path: Path) -> Iterator[Record]:
+def _read_lines(source: str, compression: str) -> Iterator[Record]:
     """The lines of a text file as they are, without their ends."""
     n = 0
     try:
-        with smart_open.open(path, "rb") as file:
+        with _open(source, compression) as file:
             for n, line in enumerate(file, 1):
-                where = f"{path}, line {n}"
+                where = f"{source}, line {n}"
                 content = line.rstrip(b"\r\n")
                 try:
                     text = content.decode("utf-8-sig" if n == 1 else "utf-8")
                 except UnicodeDecodeError as error:
                     raise ValueError(f"{where}: not UTF-8: {error}") from error
                 yield Record(where, content, text)
-    except ImportError as error:
-        raise ImportError(
-            f"{path}: reading {path.suffix} needs another package: "
-            f"pip install 'spacy-elmo[{path.suffix[1:]}]' ({error})"
-        ) from error
-    except ValueError:  # from above
+    except (ValueError, ImportError):  # from above
         raise
     except Exception as error:  # damaged or cut files; each compression has its own errors
-        raise ValueError(f"{path}, after line {n}: can't be read on: {error}") from error
+        raise ValueError(f"{source}, after line {n}: can't be read on: {error}") from error
+
+
+def _open(source: str, compression: str = "") -> BinaryIO:
+    """RAISES ImportError: A package is missing; says which."""
+    try:
+        return smart_open.open(source, "rb", compression=compression or "disable")
+    except ImportError as error:
+        if compression == ".zst":
+            raise ImportError(
+                f"{source}: reading .zst needs another package: pip install 'spacy-elmo[zst]' "
+                f"({error})"
+            ) from error
+        scheme = urlsplit(source).scheme
+        raise ImportError(
+            f"{source}: reading {scheme}:// needs another package: pip install "
+            f"'smart-open[{scheme}]' ({error})"
+        ) from error
 
 
 def _json_records(lines: Iterator[Record]) -> Iterator[Record]:
@@ -114,8 +137,9 @@ def _text_or_words(line: str, where: str) -> Union[str, List[str]]:
     return words
 
 
-def _read_docbin(path: Path, vocab: Vocab) -> Corpus:
-    data = path.read_bytes()
+def _read_docbin(path: str, vocab: Vocab) -> Corpus:
+    with _open(path) as file:
+        data = file.read()
     content = sha256(data).digest()
     try:
         docs = DocBin().from_bytes(data)

@@ -8,7 +8,7 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_elmo.cli._embedder import Embedder
-from spacy_elmo.cli._inputs import open_input
+from spacy_elmo.records import open_input
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""From raw text to a biLM: tokenization, vocabulary, training and evaluation."""
