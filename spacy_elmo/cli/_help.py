@@ -1,3 +1,7 @@
 """Words that the help texts of several commands share."""
 
 SOURCE = "A bundled or published name, a path or a URL"
+TEXTS = (
+    "Texts: .txt (each line is a Doc), .jsonl (each line has the key 'text', or 'tokens' with a "
+    "list of words), both also compressed (.gz, .bz2, .xz, .zst), or .spacy"
+)
