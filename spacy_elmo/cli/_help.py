@@ -5,3 +5,7 @@ VOCABULARY = (
     "For a checkpoint of bilm-tf: the vocabulary file that it was trained with (default: vocab.txt "
     "beside it)"
 )
+TEXTS = (
+    "Texts: .txt (each line is a Doc), .jsonl (each line has the key 'text', or 'tokens' with a "
+    "list of words), both also compressed (.gz, .bz2, .xz, .zst), or .spacy"
+)

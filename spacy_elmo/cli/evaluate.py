@@ -18,7 +18,7 @@ from ..pretraining.perplexity import Sentences, StoredSentences, perplexity
 from ..pretraining.text import TextFiles
 from ..pretraining.tokenize import Tokenization, tokenize
 from ..pretraining.vocabulary import Vocabulary
-from ._help import SOURCE, VOCABULARY
+from ._help import SOURCE, TEXTS, VOCABULARY
 
 _CONTEXT = 8  # words that are shown on each side of an occurrence
 _STATES = {"zero": "From zeros", "carried": "State carried on"}
@@ -36,9 +36,7 @@ def evaluate(
     source: str = typer.Argument(..., help=SOURCE),
     text: List[str] = typer.Argument(
         ...,
-        help="Held-out text: .txt (each line is a text) or .jsonl (each line has the key 'text', "
-        "or 'tokens' with a list of words), both also compressed (.gz, .bz2, .xz, .zst), or "
-        ".spacy; files, directories, patterns or URLs",
+        help=f"{TEXTS}: files, directories, patterns or URLs",
     ),
     vocabulary: Optional[Path] = typer.Option(None, "--vocabulary", help=VOCABULARY),
     words: str = typer.Option(
