@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import spacy
+import torch
 import typer
 from wasabi import msg
 
@@ -70,6 +71,8 @@ def evaluate(
     """
     asked = [word.strip() for word in words.split(",") if word.strip()]
     try:
+        if gpu_id >= 0 and not torch.cuda.is_available():
+            raise ValueError("PyTorch finds no GPU. Leave out --gpu-id.")
         network = BiLM.load(source, device="cpu" if gpu_id < 0 else f"cuda:{gpu_id}").network
         model, reason = _read_model(source, network, vocabulary)
         if model is None and not asked:
@@ -86,7 +89,7 @@ def evaluate(
                 results.update(_perplexities(model, held_out, streams))
             found = list(find_neighbours(network, held_out, asked, n_occurrences=occurrences))
             del store, held_out  # on Windows, files in use can't be removed
-    except (ValueError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, OSError, ImportError) as error:
         msg.fail(f"Can't evaluate '{source}'", str(error), exits=1)
     if as_json:
         results["neighbours"] = [_as_json(neighbours) for neighbours in found]

@@ -28,7 +28,9 @@ SORTED_SENTENCES = 4096  # so many are sorted by length at a time, for batches w
 WINDOW = 64  # tokens of each stream that are read together
 MAX_STREAMS = 64
 STREAM_SENTENCES = 50  # at least, so that a stream's begin from zeros hardly counts
-LOGITS = 2**24  # that exist at a time, in each direction: 64 MB
+# Logits of so many tokens and words exist at a time: 4 MB, which stay in the processor's cache.
+BLOCK_TOKENS = 256
+BLOCK_WORDS = 4096
 
 
 class Softmax(Protocol):
@@ -264,16 +266,17 @@ class _FullSoftmax:
     """
 
     def __init__(self, softmax: Softmax) -> None:
-        self._weight = pack_weight(softmax.weight, "float32")
-        self._bias = softmax.bias.detach()
-        self._n_rows = max(LOGITS // len(self._bias), 1)
+        self._weight, self._bias = softmax.weight.detach(), softmax.bias.detach()
+        blocks = zip(self._weight.split(BLOCK_WORDS), self._bias.split(BLOCK_WORDS))
+        self._blocks = [(pack_weight(weight, "float32"), bias) for weight, bias in blocks]
 
     def loss(self, x: Tensor, targets: Tensor) -> float:
         """x: (n_tokens, projection_dim). targets: (n_tokens,).
         RETURNS: The sum of the tokens' losses, in nats."""
         total = 0.0
-        for rows, right in zip(x.split(self._n_rows), targets.split(self._n_rows)):
-            logits = linear(rows, self._weight, self._bias)
-            losses = logits.logsumexp(dim=1) - logits.gather(1, right.unsqueeze(1)).squeeze(1)
+        for rows, ids in zip(x.split(BLOCK_TOKENS), targets.split(BLOCK_TOKENS)):
+            right = (rows * self._weight[ids]).sum(dim=1) + self._bias[ids]
+            parts = [linear(rows, weight, bias).logsumexp(dim=1) for weight, bias in self._blocks]
+            losses = torch.stack(parts).logsumexp(dim=0) - right
             total += losses.double().sum().item()
         return total

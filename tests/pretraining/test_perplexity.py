@@ -139,7 +139,8 @@ def test_the_number_of_streams_leaves_each_50_sentences(model, monkeypatch):
 
 
 def test_batches_and_blocks_do_not_matter(model, by_hand, monkeypatch):
-    monkeypatch.setattr(module, "LOGITS", 2 * len(WORDS))
+    monkeypatch.setattr(module, "BLOCK_TOKENS", 5)
+    monkeypatch.setattr(module, "BLOCK_WORDS", 4)
     monkeypatch.setattr(module, "SORTED_SENTENCES", 3)
     expected = pytest.approx(by_hand(model, TEXT, False), rel=1e-5)
     for max_batch_tokens in (1, 10, 30):
@@ -147,7 +148,7 @@ def test_batches_and_blocks_do_not_matter(model, by_hand, monkeypatch):
         assert result[:2] == expected
 
 
-def test_words_of_several_threads(model, by_hand):
+def test_two_threads_in_inference_mode(model, by_hand):
     n_threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
