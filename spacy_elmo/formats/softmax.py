@@ -60,7 +60,7 @@ def read_words(path: Path) -> tuple[str, ...]:
     """Read a vocabulary in the form of bilm-tf.
 
     path: UTF-8 text, one word a line.
-    RAISES ValueError: The file is missing or not UTF-8, or a line is empty or comes twice.
+    RAISES ValueError: The file is missing or not UTF-8.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -69,22 +69,26 @@ def read_words(path: Path) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a vocabulary: not UTF-8: {error}") from error
     # Words may hold characters at which splitlines() would break them.
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-    known: set[str] = set()
-    for number, word in enumerate(lines, 1):
-        if not word or word in known:
-            what = f"the word '{word}' comes twice" if word else "the line is empty"
-            raise ValueError(f"{path}: not a vocabulary of one word a line: line {number}: {what}.")
-        known.add(word)
+    lines = (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
     return tuple(word for word in lines if word != _END_MARK)
 
 
 def words_to_bytes(words: Sequence[str]) -> bytes:
     """What ``read_words`` reads.
 
-    RAISES ValueError: A word doesn't fit on a line, or UTF-8 can't express it.
+    RAISES ValueError: A word doesn't fit on a line.
     """
     for word in words:
-        if not word or "\n" in word or "\r" in word:
+        if not fits_a_line(word):
             raise ValueError(f"The word {word!r} of the vocabulary doesn't fit on a line.")
     return "".join(f"{word}\n" for word in words).encode()
+
+
+def fits_a_line(word: str) -> bool:
+    """Whether a word can stand in a vocabulary of one word a line. Half of a surrogate pair, which
+    JSON can hold, can't: UTF-8 doesn't express it."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(word) and "\n" not in word and "\r" not in word
