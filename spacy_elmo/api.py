@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Union
+from typing import Literal, Optional, Union
 
 import numpy as np
 import torch
 
 from .bilm import BiLMConfig, BiLMNetwork, Engine, Precision
-from .formats import DType, Source, read_source, write_hdf5, write_native
+from .formats import (
+    DType,
+    SoftmaxWeights,
+    Source,
+    read_source,
+    write_hdf5,
+    write_native,
+)
 
 
 class BiLM:
@@ -95,6 +102,7 @@ class BiLM:
         *,
         format: Literal["native", "hdf5"] = "native",
         dtype: DType = "float32",
+        softmax: Optional[SoftmaxWeights] = None,
     ) -> None:
         """Save the biLM.
 
@@ -102,16 +110,20 @@ class BiLM:
             ``options.json`` is written beside it).
         format: "native", or "hdf5": what AllenNLP and simple_elmo read.
         dtype: "float16" halves the size of a native directory.
+        softmax: The biLM's softmax (``spacy_elmo.formats.read_softmax``), to be kept beside it in
+            a native directory.
         RAISES ValueError: An unknown format or dtype, or one that the format doesn't have; "hdf5"
-            for a biLM with a lexicon, which it can't hold.
+            for a biLM with a lexicon or with a softmax, which it can't hold.
         """
         if dtype not in ("float32", "float16"):
             raise ValueError(f"Unknown dtype '{dtype}': use 'float32' or 'float16'.")
         if format == "native":
-            write_native(self.network, Path(path), dtype)
+            write_native(self.network, Path(path), dtype, softmax)
         elif format != "hdf5":
             raise ValueError(f"Unknown format '{format}': use 'native' or 'hdf5'.")
         elif dtype != "float32":
             raise ValueError(f"The published HDF5 layout is float32; it can't hold {dtype}.")
+        elif softmax is not None:
+            raise ValueError("The published HDF5 layout has no place for a softmax.")
         else:
             write_hdf5(self.network, Path(path))

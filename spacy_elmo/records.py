@@ -3,7 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Union
+from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
 import smart_open
@@ -45,6 +45,25 @@ def is_url(source: str) -> bool:
     return "://" in source
 
 
+def input_kind(source: str) -> Tuple[str, str]:
+    """What an input is, by its name.
+
+    source: A path or a URL.
+    RETURNS: The suffix of its kind, and that of its compression or "".
+    RAISES ValueError: The kind is unknown.
+    """
+    name = Path(urlsplit(source).path if is_url(source) else source)
+    kind, compression = name.suffix, ""
+    if kind in COMPRESSIONS:
+        kind, compression = name.with_suffix("").suffix, kind
+    if kind not in KINDS or (kind == ".spacy" and compression):
+        raise ValueError(
+            f"{source}: the name of an input ends in .txt, .jsonl or .spacy; the first two may be "
+            f"compressed ({', '.join(COMPRESSIONS)})."
+        )
+    return kind, compression
+
+
 def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
     """Open an input. Its kind goes by the suffix, before which may come that of a compression.
 
@@ -57,15 +76,7 @@ def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
     RAISES ImportError: (Later, too.) The compression or the URL needs a package that is missing.
     """
     source = str(source)
-    name = Path(urlsplit(source).path if is_url(source) else source)
-    kind, compression = name.suffix, ""
-    if kind in COMPRESSIONS:
-        kind, compression = name.with_suffix("").suffix, kind
-    if kind not in KINDS or (kind == ".spacy" and compression):
-        raise ValueError(
-            f"{source}: the name of an input ends in .txt, .jsonl or .spacy; the first two may be "
-            f"compressed ({', '.join(COMPRESSIONS)})."
-        )
+    kind, compression = input_kind(source)
     if kind == ".spacy":
         return _read_docbin(source, vocab)
     if not is_url(source):
@@ -99,16 +110,10 @@ def _open(source: str, compression: str = "") -> BinaryIO:
     try:
         return smart_open.open(source, "rb", compression=compression or "disable")
     except ImportError as error:
-        if compression == ".zst":
-            raise ImportError(
-                f"{source}: reading .zst needs another package: pip install 'spacy-elmo[zst]' "
-                f"({error})"
-            ) from error
-        scheme = urlsplit(source).scheme
-        raise ImportError(
-            f"{source}: reading {scheme}:// needs another package: pip install "
-            f"'smart-open[{scheme}]' ({error})"
-        ) from error
+        hint = str(error)  # of a URL that needs a package, smart-open says which
+        if "zst" in hint:
+            hint = f"reading .zst needs another package: pip install 'spacy-elmo[zst]' ({hint})"
+        raise ImportError(f"{source}: {hint}") from error
 
 
 def _json_records(lines: Iterator[Record]) -> Iterator[Record]:
@@ -130,16 +135,31 @@ def _text_or_words(line: str, where: str) -> Union[str, List[str]]:
     if "tokens" not in entry:
         if not isinstance(entry["text"], str):
             raise ValueError(f'{where}: "text" is not a string.')
+        _check_unicode(entry["text"], where)
         return entry["text"]
     words = entry["tokens"]
     if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
         raise ValueError(f'{where}: "tokens" is not a list of strings that are not empty.')
+    _check_unicode(" ".join(words), where)
     return words
 
 
+def _check_unicode(text: str, where: str) -> None:
+    """RAISES ValueError: The text has half of a surrogate pair, as JSON may and spaCy doesn't."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{where}: not Unicode: {error}") from error
+
+
 def _read_docbin(path: str, vocab: Vocab) -> Corpus:
-    with _open(path) as file:
-        data = file.read()
+    try:
+        with _open(path) as file:
+            data = file.read()
+    except (OSError, ImportError):
+        raise
+    except Exception as error:  # a connection that was cut has errors of its own
+        raise ValueError(f"{path}: can't be read: {error}") from error
     content = sha256(data).digest()
     try:
         docs = DocBin().from_bytes(data)

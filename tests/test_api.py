@@ -7,6 +7,7 @@ import torch
 
 import spacy_elmo
 from spacy_elmo import BiLM
+from spacy_elmo.formats import SoftmaxWeights
 
 # Differences between machines, numbers of threads and batches stay well below this.
 FLOAT32 = 1e-5
@@ -303,3 +304,10 @@ def test_loading_what_is_not_there():
 def test_the_package_gives_its_version_and_what_it_exports():
     assert spacy_elmo.__version__ == importlib.metadata.version("spacy-elmo")
     assert all(hasattr(spacy_elmo, name) for name in spacy_elmo.__all__)
+
+
+def test_hdf5_has_no_place_for_a_softmax(make_network, tmp_path):
+    softmax = SoftmaxWeights(("<S>",), torch.zeros(1, 5), torch.zeros(1))
+    with pytest.raises(ValueError, match="no place for a softmax"):
+        BiLM(make_network()).save(tmp_path / "w.hdf5", format="hdf5", softmax=softmax)
+    assert not list(tmp_path.iterdir())

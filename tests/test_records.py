@@ -62,6 +62,8 @@ def test_json_lines(read):
         (b'{"tokens": ["a", 1]}', '"tokens" is not a list of strings'),
         (b'{"tokens": ["a", ""]}', '"tokens" is not a list of strings that are not empty'),
         (b'{"text": "\xff"}', "not UTF-8"),
+        (b'{"text": "a\\ud800"}', "not Unicode: .*surrogates"),
+        (b'{"tokens": ["a", "\\ud83d", "\\ude00"]}', "not Unicode: .*surrogates"),
     ],
 )
 def test_wrong_json_lines_are_named(tmp_path, vocab, line, message):
@@ -115,18 +117,17 @@ def test_the_words_of_a_docbin_are_counted(tmp_path, vocab):
 
 
 def test_a_text_that_spacy_refuses_is_named(tmp_path):
-    """Longer than ``nlp.max_length``, or not Unicode at all."""
+    """Longer than ``nlp.max_length``."""
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo")
     nlp.max_length = 10
     embedder = Embedder(nlp, "mix", "float32", 1)
     path = tmp_path / "in.jsonl"
-    for wrong, message in ((b"more than ten", r"\[E088\]"), (b"\\ud800", "surrogates")):
-        path.write_bytes(b'{"text": "a"}\n{"text": "' + wrong + b'"}')
-        good, bad = open_input(path, nlp.vocab).records
-        assert embedder.make_doc(good).text == "a"
-        with pytest.raises(ValueError, match=rf"in\.jsonl, line 2: .*{message}"):
-            embedder.make_doc(bad)
+    path.write_bytes(b'{"text": "a"}\n{"text": "more than ten"}')
+    good, bad = open_input(path, nlp.vocab).records
+    assert embedder.make_doc(good).text == "a"
+    with pytest.raises(ValueError, match=r"in\.jsonl, line 2: .*\[E088\]"):
+        embedder.make_doc(bad)
 
 
 @pytest.mark.parametrize("is_cut", [True, False])

@@ -24,6 +24,10 @@ class Inference:
     network: The biLM, float32. What needs no packing is shared with it; when a weight changes, this
         is made anew (see ``is_of``).
     precision: What matrix products are computed in.
+
+    Its attribute ``network`` is the network with packed weights, and ``words`` remembers the words
+    that have been encoded. Who uses them by themselves does so outside of inference mode, without
+    gradients.
     """
 
     def __init__(self, network: BiLMNetwork, precision: Precision) -> None:
@@ -32,8 +36,8 @@ class Inference:
         self._weights = [parameter.detach() for parameter in network.parameters()]
         self._device = self._weights[0].device
         with torch.no_grad():
-            self._network = pack_network(network, precision)
-        self._memory = WordMemory(self._encode, MEMORY_BYTES)
+            self.network = pack_network(network, precision)
+        self.words = WordMemory(self._encode, MEMORY_BYTES)
 
     def __reduce__(self) -> Any:
         return type(None), ()  # a copied network's weights lie elsewhere, and are packed anew
@@ -53,12 +57,12 @@ class Inference:
         # Inference mode is each thread's own, and what is made in it can't be written to outside:
         # not by threads that share the work, nor by later calls that use the same memory of words.
         with torch.inference_mode(False), torch.no_grad():
-            table, rows = self._memory.look_up(tokens)
-            return self._network(table, rows.to(self._device), lengths, states)
+            table, rows = self.words.look_up(tokens)
+            return self.network(table, rows.to(self._device), lengths, states)
 
     def forget_words(self) -> None:
         """Forget the words that have been encoded, but not the packed weights."""
-        self._memory.forget()
+        self.words.forget()
 
     def prepare(self, words: Iterable[str]) -> None:
         """Encode words that are about to be needed: many together take less time than batch by
@@ -67,10 +71,10 @@ class Inference:
         words: Any words, also several times.
         """
         distinct = list(dict.fromkeys(words))
-        row_bytes = 4 * self._network.config.lstm.projection_dim
+        row_bytes = 4 * self.network.config.lstm.projection_dim
         if len(distinct) * row_bytes <= MEMORY_BYTES:
             with torch.inference_mode(False), torch.no_grad():  # see __call__
-                self._memory.look_up(distinct)
+                self.words.look_up(distinct)
 
     def _encode(self, words: list[str]) -> Tensor:
         """RETURNS: (n_words, projection_dim)."""
@@ -87,7 +91,7 @@ class Inference:
         return result
 
     def _encode_share(self, words: list[str]) -> Tensor:
-        encoder = self._network.token_encoder
+        encoder = self.network.token_encoder
         encoded = []
         n_products = ceil(len(words) / WORDS_PER_PRODUCT)
         n_words = ceil(len(words) / n_products)  # each; a small rest would read all weights, too

@@ -6,6 +6,7 @@ from spacy.cli._util import app
 from .convert import convert
 from .download import download
 from .embed import embed
+from .evaluate import evaluate
 from .info import info
 
 elmo_cli = typer.Typer(
@@ -15,6 +16,7 @@ elmo_cli.command("info")(info)
 elmo_cli.command("convert")(convert)
 elmo_cli.command("download")(download)
 elmo_cli.command("embed")(embed)
+elmo_cli.command("evaluate")(evaluate)
 app.add_typer(elmo_cli)  # spaCy loads the entry point and leaves it to the module to do this
 
 __all__ = ["elmo_cli"]

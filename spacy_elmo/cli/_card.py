@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Union
 
 from ..api import BiLM
 from ..bilm import CharCNNConfig, LexiconCNNConfig, LexiconConfig
-from ..formats import PUBLISHED, resolve_source
+from ..formats import PUBLISHED, MissingVocabulary, read_local_softmax, resolve_source
 
 _CARDS = ("README.md", "README.txt", "README", "MODEL_CARD.md", "model_card.md")
 # "| Licence | MIT |", "license: mit", "- **License:** MIT"
@@ -41,12 +41,26 @@ def card_rows(source: str) -> Dict[str, Any]:
     """
     folder = weights_folder(source)
     size, licence = find_vocabulary_size(folder), find_licence(folder)
-    rows = {"Vocabulary": "any word" + (f"; {size:,} were predicted in training" if size else "")}
+    rows = {
+        "Vocabulary": "any word" + (f"; {size:,} were predicted in training" if size else ""),
+        "Softmax": _softmax_row(source),
+    }
     if source in PUBLISHED:
         published = PUBLISHED[source]
         licence = published.licence or licence
         rows.update({"Trained on": published.description, "Cite": published.citation})
     return {**rows, "Licence": licence or "unknown"}
+
+
+def _softmax_row(source: str) -> str:
+    """Whether the words that were predicted in training can be predicted again."""
+    try:
+        softmax = read_local_softmax(resolve_source(source))
+    except MissingVocabulary:
+        return "over words that are not known: there is no vocab.txt"
+    except ImportError:
+        return "unknown without TensorFlow"
+    return "none" if softmax is None else f"over {len(softmax.words):,} words"
 
 
 def weights_folder(source: str) -> Path:
@@ -73,8 +87,8 @@ def find_licence(folder: Path) -> Optional[str]:
 
 def find_vocabulary_size(folder: Path) -> Optional[int]:
     """The number of words that the biLM learned to predict, boundaries and the unknown word
-    included: from bilm-tf's option ``n_tokens_vocab``, or from the lines of ``vocab.txt``, where
-    bilm-tf has one word a line."""
+    included: from bilm-tf's option ``n_tokens_vocab``, or from the lines of
+    ``vocabulary.txt`` or ``vocab.txt``, which have one word a line."""
     for path in [*folder.glob("config.json"), *folder.glob("*options.json")]:
         try:
             options = json.loads(path.read_bytes())
@@ -83,11 +97,11 @@ def find_vocabulary_size(folder: Path) -> Optional[int]:
         size = options.get("n_tokens_vocab") if isinstance(options, dict) else None
         if isinstance(size, int):
             return size
-    vocabulary = folder / "vocab.txt"
-    if not vocabulary.is_file():
-        return None
-    with vocabulary.open("rb") as file:
-        return sum(1 for line in file if line.strip())
+    for name in ("vocabulary.txt", "vocab.txt"):
+        if (folder / name).is_file():
+            with (folder / name).open("rb") as file:
+                return sum(1 for line in file if line.strip())
+    return None
 
 
 def _lexicon_rows(cnn: Union[CharCNNConfig, LexiconCNNConfig]) -> dict[str, str]:

@@ -16,8 +16,8 @@ from spacy.tokens import Doc
 from wasabi import msg
 
 from ..formats.files import replacing
-from ._embedder import Embedder
 from ..records import Corpus, Record
+from ._embedder import Embedder
 from ._outputs import Writer
 
 SHARD_TOKENS = 32_768  # what a killed run has to compute again, at most

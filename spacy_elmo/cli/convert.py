@@ -2,12 +2,14 @@
 
 from enum import Enum
 from pathlib import Path
+from typing import Optional
 
 import typer
 from wasabi import msg
 
 from ..api import BiLM
-from ._help import SOURCE
+from ..formats import MissingVocabulary, SoftmaxWeights, read_softmax
+from ._help import SOURCE, VOCABULARY
 
 
 class Format(str, Enum):
@@ -21,11 +23,29 @@ def convert(
     source: str = typer.Argument(..., help=SOURCE),
     output: Path = typer.Argument(..., help="A directory, or an HDF5 file for --format hdf5"),
     format: Format = typer.Option(Format.native, help="What to write"),
+    softmax: bool = typer.Option(
+        True,
+        help="Write the softmax that the source has, too (native only). Perplexity and further "
+        "training need it, vectors don't",
+    ),
+    vocabulary: Optional[Path] = typer.Option(None, "--vocabulary", help=VOCABULARY),
 ) -> None:
     """Write a biLM in another format."""
+    kept: Optional[SoftmaxWeights] = None
     try:
-        BiLM.load(source).save(output, format=format.value)
+        bilm = BiLM.load(source)
+        if softmax:
+            try:
+                kept = read_softmax(source, vocabulary)
+            except MissingVocabulary as error:
+                msg.warn("The softmax is left out", f"{error} (--vocabulary)")
+        if kept is not None and format is Format.hdf5:
+            msg.info("The softmax is left out: the HDF5 layout has no place for it.")
+            kept = None
+        bilm.save(output, format=format.value, softmax=kept)
     except (ValueError, OSError, ImportError) as error:
         msg.fail(f"Can't convert '{source}'", str(error), exits=1)
     beside = " and options.json beside it" if format is Format.hdf5 else ""
+    if kept is not None:
+        beside = f" with a softmax over {len(kept.words):,} words"
     msg.good(f"Wrote {output}{beside}")

@@ -9,9 +9,9 @@ import typer
 from spacy.cli._util import setup_gpu
 from wasabi import msg
 
-from ._embedder import Embedder, blank_pipeline
-from ._help import SOURCE
 from ..records import open_input
+from ._embedder import Embedder, blank_pipeline
+from ._help import SOURCE, TEXTS
 from ._outputs import OUTPUTS, make_writer
 from ._run import embed_corpus, partial_folder
 
@@ -24,11 +24,7 @@ class DType(str, Enum):
 
 
 def embed(
-    input: Path = typer.Argument(
-        ...,
-        help="Texts: .txt (each line is a Doc), .jsonl (each line has the key 'text', or 'tokens' "
-        "with a list of words), both also compressed (.gz, .bz2, .zst), or .spacy",
-    ),
+    input: str = typer.Argument(..., help=f"{TEXTS}, or a URL of such a file"),
     output: Path = typer.Argument(
         ..., help="The vectors: .spacy, .hdf5 (as bilm-tf writes it) or .parquet"
     ),

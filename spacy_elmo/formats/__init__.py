@@ -5,21 +5,27 @@ from .hdf5 import read_hdf5, write_hdf5
 from .many_langs import read_many_langs
 from .native import DType, network_from_bytes, network_to_bytes, read_native, write_native
 from .published import PUBLISHED
-from .source import Source, read_source, resolve_source
+from .softmax import MissingVocabulary, SoftmaxWeights, read_words
+from .source import Source, read_local_softmax, read_softmax, read_source, resolve_source
 from .tensorflow import read_checkpoint
 
 __all__ = [
     "PUBLISHED",
     "DType",
+    "MissingVocabulary",
+    "SoftmaxWeights",
     "Source",
     "network_from_bytes",
     "network_to_bytes",
     "parse_config",
     "read_checkpoint",
     "read_hdf5",
+    "read_local_softmax",
     "read_many_langs",
     "read_native",
+    "read_softmax",
     "read_source",
+    "read_words",
     "resolve_source",
     "write_hdf5",
     "write_native",

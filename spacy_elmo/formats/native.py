@@ -1,8 +1,11 @@
 """The native layout: ``config.json`` (the fields of ``options.json``) and ``model.safetensors``
-(the network's ``state_dict``), in a directory, or the tensors alone as bytes."""
+(the network's ``state_dict``), in a directory, or the tensors alone as bytes. Where the softmax is
+kept, ``vocabulary.txt`` and ``softmax.safetensors`` stand beside them."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Optional
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,9 +21,12 @@ from .files import (
     read_config,
     replacing,
 )
+from .softmax import SoftmaxWeights, check_softmax, read_words, words_to_bytes
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+SOFTMAX_NAME = "softmax.safetensors"
+VOCABULARY_NAME = "vocabulary.txt"
 
 DType = Literal["float16", "float32"]
 
@@ -35,35 +41,62 @@ def read_native(directory: Path) -> BiLMNetwork:
     """
     config = read_config(directory / CONFIG_NAME)
     path = directory / WEIGHTS_NAME
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
-    return _network(config, tensors, str(path))
+    return _network(config, _read_tensors(path), str(path))
 
 
-def write_native(network: BiLMNetwork, directory: Path, dtype: DType = "float32") -> None:
+def read_native_softmax(directory: Path) -> Optional[SoftmaxWeights]:
+    """Read the softmax of a native directory.
+
+    directory: As ``read_native`` takes it.
+    RETURNS: None if the directory has none.
+    RAISES ValueError: A file is missing or damaged, or an array is missing, unknown, of a wrong
+        shape or type, or not finite, or vocabulary and softmax don't fit together.
+    """
+    path = directory / SOFTMAX_NAME
+    if not path.exists():
+        return None
+    words = read_words(directory / VOCABULARY_NAME)
+    projection_dim = read_config(directory / CONFIG_NAME).lstm.projection_dim
+    return check_softmax(str(path), _read_tensors(path), words, projection_dim)
+
+
+def write_native(
+    network: BiLMNetwork,
+    directory: Path,
+    dtype: DType = "float32",
+    softmax: Optional[SoftmaxWeights] = None,
+) -> None:
     """Write a biLM to its native directory.
 
     network: The biLM.
-    directory: Created if need be; older files of the two names are replaced.
+    directory: Created if need be; older files of the same names are replaced. The softmax of an
+        older biLM is removed.
     dtype: How to store the weights.
-    RAISES ValueError: A weight is too large for half precision.
+    softmax: The biLM's softmax, to be kept beside it.
+    RAISES ValueError: A weight is too large for half precision or not finite, or the softmax
+        doesn't fit the biLM.
     """
-    weights = _save(network, dtype)
-    config = (network.config.model_dump_json(indent=2) + "\n").encode()
-    with (
-        replacing(directory / CONFIG_NAME) as new_config,
-        replacing(directory / WEIGHTS_NAME) as new_weights,
-    ):
-        new_weights.write_bytes(weights)
-        new_config.write_bytes(config)
+    files: dict[str, bytes] = {}
+    if softmax is not None:
+        where = f"A softmax in {dtype}"
+        tensors = {"weight": softmax.weight.detach().cpu(), "bias": softmax.bias.detach().cpu()}
+        check_softmax(where, tensors, softmax.words, network.config.lstm.projection_dim)
+        files[SOFTMAX_NAME] = _save(tensors, dtype, where)
+        files[VOCABULARY_NAME] = words_to_bytes(softmax.words)
+    files[CONFIG_NAME] = (network.config.model_dump_json(indent=2) + "\n").encode()
+    files[WEIGHTS_NAME] = _save(network.state_dict(), dtype, f"A biLM in {dtype}")
+    with ExitStack() as stack:  # what is entered first is renamed last
+        for name, content in files.items():
+            stack.enter_context(replacing(directory / name)).write_bytes(content)
+        # At no moment does a softmax stand beside another biLM than its own.
+        if (directory / SOFTMAX_NAME).exists():
+            (directory / SOFTMAX_NAME).unlink()
+            (directory / VOCABULARY_NAME).unlink(missing_ok=True)
 
 
 def network_to_bytes(network: BiLMNetwork) -> bytes:
     """The weights in float32; ``network.config`` has to be kept beside them."""
-    return _save(network, "float32")
+    return _save(network.state_dict(), "float32", "A biLM in float32")
 
 
 def network_from_bytes(config: BiLMConfig, weights: bytes) -> BiLMNetwork:
@@ -78,14 +111,22 @@ def network_from_bytes(config: BiLMConfig, weights: bytes) -> BiLMNetwork:
     return _network(config, tensors, "Serialized biLM")
 
 
-def _save(network: BiLMNetwork, dtype: DType) -> bytes:
-    tensors = {
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
+
+
+def _save(tensors: Mapping[str, Tensor], dtype: DType, where: str) -> bytes:
+    stored = {
         name: tensor.detach().cpu().to(getattr(torch, dtype)).contiguous()
-        for name, tensor in network.state_dict().items()
+        for name, tensor in tensors.items()
     }
-    for name, tensor in tensors.items():
-        check_finite(f"A biLM in {dtype}", name, tensor.numpy())
-    return save(tensors, metadata={"format": "pt"})
+    for name, tensor in stored.items():
+        check_finite(where, name, tensor.numpy())
+    return save(stored, metadata={"format": "pt"})
 
 
 def _network(config: BiLMConfig, tensors: dict[str, Tensor], where: str) -> BiLMNetwork:

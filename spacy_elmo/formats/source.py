@@ -3,10 +3,11 @@ fetched if need be, then what format they have."""
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from os.path import isdir, isfile
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from fsspec.implementations.local import LocalFileSystem
 
@@ -14,10 +15,18 @@ from ..bilm import BiLMNetwork
 from .archive import is_archive_name
 from .hdf5 import read_hdf5
 from .many_langs import find_many_langs, read_many_langs
-from .native import CONFIG_NAME, WEIGHTS_NAME, read_native
+from .native import (
+    CONFIG_NAME,
+    SOFTMAX_NAME,
+    VOCABULARY_NAME,
+    WEIGHTS_NAME,
+    read_native,
+    read_native_softmax,
+)
 from .published import PUBLISHED
 from .remote import NotAvailable, fetch, fetch_archive, unpacked_path
-from .tensorflow import is_checkpoint, read_checkpoint
+from .softmax import SoftmaxWeights
+from .tensorflow import is_checkpoint, read_checkpoint, read_checkpoint_softmax
 from .urls import Url, is_url
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -40,6 +49,25 @@ def read_source(source: Source) -> BiLMNetwork:
     RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
     """
     return read_local(resolve_source(source))
+
+
+def read_softmax(source: Source, vocabulary: Optional[Path] = None) -> Optional[SoftmaxWeights]:
+    """Read the softmax that a biLM was trained with. Native directories may hold one, and bilm-tf's
+    training checkpoints do; no other format has a place for it.
+
+    source: As ``resolve_source`` takes it.
+    vocabulary: For a checkpoint, the vocabulary file that it was trained with; by default
+        ``vocab.txt`` beside it.
+    RETURNS: None if the source has no softmax.
+    RAISES MissingVocabulary: A checkpoint has a softmax, but there is no vocabulary.
+    RAISES ValueError: There is no such source, or the softmax is damaged or doesn't fit the biLM
+        or the vocabulary.
+    RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
+    """
+    local = resolve_source(source)
+    if isinstance(local, Path):
+        _fetch_softmax(source, local)
+    return read_local_softmax(local, vocabulary)
 
 
 def resolve_source(source: Source) -> Local:
@@ -93,28 +121,72 @@ def read_local(local: Local) -> BiLMNetwork:
     RAISES ValueError: The files are of no known format, or damaged.
     RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
     """
+    checkpoint = _checkpoint(local)
+    if checkpoint is not None:
+        return read_checkpoint(*checkpoint)
     if not isinstance(local, Path):
-        options, weights = local
-        if is_checkpoint(weights):
-            return read_checkpoint(weights, options)
-        return read_hdf5(options, weights)
+        return read_hdf5(*local)
     if local.is_dir():
         many_langs = find_many_langs(local)
         if many_langs is not None and not (local / WEIGHTS_NAME).exists():
             return read_many_langs(many_langs)
         if (local / WEIGHTS_NAME).exists() or (local / CONFIG_NAME).exists():
             return read_native(local)
-        # An HDF5 file beside a checkpoint needs no TensorFlow.
-        if is_checkpoint(local) and not any(local.glob("*.h*5")):
-            return read_checkpoint(local)
         return read_hdf5(_only(local, "*options.json"), _only(local, "*.hdf5", "*.h5"))
     if local.name == WEIGHTS_NAME:
         return read_native(local.parent)
     if is_archive_name(local.name):
         raise ValueError(f"{local} is an archive. Unpack it and give the directory.")
-    if not local.exists():
-        return read_checkpoint(local)
     return read_hdf5(_only(local.parent, "*options.json"), local)
+
+
+def read_local_softmax(local: Local, vocabulary: Optional[Path] = None) -> Optional[SoftmaxWeights]:
+    """As ``read_softmax``, but of files on this machine.
+
+    local: As ``resolve_source`` gives them.
+    """
+    if isinstance(local, Path):
+        directory = local.parent if local.name == WEIGHTS_NAME else local
+        if (directory / WEIGHTS_NAME).exists():
+            return read_native_softmax(directory)
+    checkpoint = _checkpoint(local)
+    return None if checkpoint is None else read_checkpoint_softmax(*checkpoint, vocabulary)
+
+
+def _checkpoint(local: Local) -> Optional[tuple[Path, Optional[Path]]]:
+    """A checkpoint and its options, if files are those of one. An HDF5 file beside a checkpoint
+    needs no TensorFlow, and is read in its place."""
+    if not isinstance(local, Path):
+        options, weights = local
+        return (weights, options) if is_checkpoint(weights) else None
+    if local.is_dir():
+        others = any((local / name).exists() for name in (WEIGHTS_NAME, CONFIG_NAME))
+        if others or not is_checkpoint(local) or any(local.glob("*.h*5")):
+            return None
+    elif local.exists():
+        return None
+    return local, None
+
+
+def _fetch_softmax(source: Source, local: Path) -> None:
+    """Fetch the softmax of a native directory that was fetched file by file, if it has one.
+
+    local: Its files on this machine.
+    """
+    if isinstance(source, str) and source in PUBLISHED:
+        source = PUBLISHED[source].source
+    if not is_url(str(source)):
+        return
+    url = Url.parse(str(source))
+    if local == url.inside(CONFIG_NAME).place:
+        place, member = local, url.inside
+    elif local == url.place / WEIGHTS_NAME:
+        place, member = url.place, url.beside
+    else:
+        return
+    with suppress(NotAvailable):
+        for name in (VOCABULARY_NAME, SOFTMAX_NAME):  # so that a softmax never stands alone
+            fetch(member(name), place)
 
 
 def _resolve_file(file: Union[str, Path]) -> Path:

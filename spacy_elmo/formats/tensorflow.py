@@ -5,17 +5,19 @@ Names and shapes follow bilm-tf (``training.py``; ``model.py`` for the modules, 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os.path import isfile
 from pathlib import Path, PureWindowsPath
 from typing import Any, Optional
 
 import numpy as np
+import torch
 
 from ..bilm import BiLMConfig, BiLMNetwork, ScalarMixConfig
 from ..bilm.characters import N_CHARACTERS
 from .files import build_network, check_array, check_finite, parse_config, read_config
 from .layout import arrays_to_parameters, cell_name, take_arrays
+from .softmax import MissingVocabulary, SoftmaxWeights, check_softmax, read_words
 
 # How variables' names end, behind scopes that differ from program to program. Patterns are for
 # whole names, so what an optimizer keeps for a variable ("…/kernel/Adagrad") matches none.
@@ -32,10 +34,13 @@ _MIX = {  # of TF-Hub's module, and of modules made with bilm-tf's weight_layers
     _MIX_WEIGHTS: re.compile(r"(?:.*/)?aggregation/weights|.*_ELMo_W"),
     _MIX_GAMMA: re.compile(r"(?:.*/)?aggregation/scaling|.*_ELMo_gamma"),
 }
+_SOFTMAX = re.compile(r"(?:.*/)?softmax/([Wb])")
+_SOFTMAX_ARRAYS = {"W": "weight", "b": "bias"}
 _PART = re.compile(r"/part_(\d+)$")  # of a variable that is split along its first axis
 
 _STATE = "checkpoint"  # the file that names the latest checkpoint
 _OPTIONS = "options.json"
+_VOCABULARY = "vocab.txt"
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -56,6 +61,56 @@ def read_checkpoint(path: Path, options_path: Optional[Path] = None) -> BiLMNetw
     RAISES ValueError: A file is missing or damaged, an array is missing, there twice, of a wrong
         shape or type or not finite, or there are more arrays than the options describe.
     """
+    prefix, options_path, tf = _find(path, options_path)
+    where = str(prefix)
+    arrays = _read_arrays(prefix, tf, _array_name)
+    table = arrays.get("char_embed")
+    if table is not None and table.shape[:1] == (N_CHARACTERS + 1,) and not table[0].any():
+        arrays["char_embed"] = table[1:]  # a graph for use has a row of zeros for padding in front
+    weights, gamma = arrays.pop(_MIX_WEIGHTS, None), arrays.pop(_MIX_GAMMA, None)
+    config = _infer_config(arrays, where) if options_path is None else read_config(options_path)
+    if weights is not None or gamma is not None:
+        mix = _scalar_mix(weights, gamma, config.n_layers, where)
+        config = config.model_copy(update={"scalar_mix": mix})
+    return build_network(config, arrays_to_parameters(take_arrays(arrays, config, where), config))
+
+
+def read_checkpoint_softmax(
+    path: Path, options_path: Optional[Path] = None, vocabulary_path: Optional[Path] = None
+) -> Optional[SoftmaxWeights]:
+    """Read the softmax of a TensorFlow checkpoint. Needs TensorFlow.
+
+    path: As in ``is_checkpoint``.
+    options_path: As ``read_checkpoint`` takes it.
+    vocabulary_path: The vocabulary that bilm-tf was trained with, of which the checkpoint knows
+        nothing; by default ``vocab.txt`` in the folder.
+    RETURNS: None if the checkpoint has no softmax.
+    RAISES ImportError: TensorFlow isn't installed.
+    RAISES MissingVocabulary: There is a softmax, but no vocabulary.
+    RAISES ValueError: A file is missing or damaged, an array is missing, there twice, of a wrong
+        shape or type or not finite, or vocabulary and softmax don't fit together.
+    """
+    prefix, options_path, tf = _find(path, options_path)
+    arrays = _read_arrays(prefix, tf, _softmax_name)
+    if not arrays or options_path is None:
+        return None
+    if vocabulary_path is None:
+        vocabulary_path = prefix.parent / _VOCABULARY
+        if not isfile(vocabulary_path):
+            raise MissingVocabulary(
+                f"{prefix} has a softmax, but which words it predicts stands only in the "
+                "vocabulary file that it was trained with. Give that file, or put it into the "
+                f"folder as {_VOCABULARY}."
+            )
+    words = read_words(vocabulary_path)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    projection_dim = read_config(options_path).lstm.projection_dim
+    return check_softmax(str(prefix), tensors, words, projection_dim)
+
+
+def _find(path: Path, options_path: Optional[Path]) -> tuple[Path, Optional[Path], Any]:
+    """RETURNS: The common beginning of the checkpoint's file names, its options if there are any,
+    and TensorFlow."""
     tf = _import_tensorflow(path)
     if isfile(f"{path}.index"):
         prefix, folder = path, path.parent
@@ -65,14 +120,7 @@ def read_checkpoint(path: Path, options_path: Optional[Path] = None) -> BiLMNetw
         prefix, folder = _latest(path, tf), path
     if options_path is None and (isfile(folder / _OPTIONS) or not _is_module(path)):
         options_path = folder / _OPTIONS
-    where = str(prefix)
-    arrays = _join(_read_variables(prefix, tf), where)
-    weights, gamma = arrays.pop(_MIX_WEIGHTS, None), arrays.pop(_MIX_GAMMA, None)
-    config = _infer_config(arrays, where) if options_path is None else read_config(options_path)
-    if weights is not None or gamma is not None:
-        mix = _scalar_mix(weights, gamma, config.n_layers, where)
-        config = config.model_copy(update={"scalar_mix": mix})
-    return build_network(config, arrays_to_parameters(take_arrays(arrays, config, where), config))
+    return prefix, options_path, tf
 
 
 def _module_prefix(path: Path) -> Path:
@@ -116,17 +164,22 @@ def _latest(folder: Path, tf: Any) -> Path:
     return prefix
 
 
-def _read_variables(prefix: Path, tf: Any) -> dict[str, np.ndarray]:
-    """The biLM's variables, by their own names."""
+def _read_arrays(
+    prefix: Path, tf: Any, name_of: Callable[[str], Optional[str]]
+) -> dict[str, np.ndarray]:
+    """prefix: Of the checkpoint's file names.
+    name_of: From a variable to the name of its array; None for those that are not to be read.
+    RETURNS: Arrays by these names. Those that are stored in parts are put together."""
     try:
         reader = tf.train.load_checkpoint(str(prefix))
-        return {
+        variables = {
             variable: np.asarray(reader.get_tensor(variable))
             for variable in reader.get_variable_to_shape_map()
-            if _array_name(_PART.sub("", variable)) is not None
+            if name_of(_PART.sub("", variable)) is not None
         }
     except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:  # TensorFlow's
         raise ValueError(f"{prefix}: not a readable TensorFlow checkpoint: {error}") from error
+    return _join(variables, name_of, str(prefix))
 
 
 def _array_name(variable: str) -> Optional[str]:
@@ -141,16 +194,24 @@ def _array_name(variable: str) -> Optional[str]:
     return next((name for name, pattern in _MIX.items() if pattern.fullmatch(variable)), None)
 
 
-def _join(variables: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+def _softmax_name(variable: str) -> Optional[str]:
+    """Our name of the array of a softmax in a variable; None for what isn't one."""
+    match = _SOFTMAX.fullmatch(variable)
+    return _SOFTMAX_ARRAYS[match[1]] if match else None
+
+
+def _join(
+    variables: Mapping[str, np.ndarray], name_of: Callable[[str], Optional[str]], where: str
+) -> dict[str, np.ndarray]:
     """Put variables that are stored in parts together.
 
     variables: By their own names.
-    RETURNS: Arrays by their published names.
+    RETURNS: Arrays by the names that ``name_of`` gives.
     """
     found: dict[str, dict[str, list[np.ndarray]]] = {}
     for variable in sorted(variables, key=_part_number):
         whole = _PART.sub("", variable)
-        parts = found.setdefault(str(_array_name(whole)), {}).setdefault(whole, [])
+        parts = found.setdefault(str(name_of(whole)), {}).setdefault(whole, [])
         parts.append(variables[variable])
     arrays = {}
     for name, candidates in found.items():
@@ -161,9 +222,6 @@ def _join(variables: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarr
             )
         (parts,) = candidates.values()
         arrays[name] = parts[0] if len(parts) == 1 else _concatenate(parts, name, where)
-    table = arrays.get("char_embed")
-    if table is not None and table.shape[:1] == (N_CHARACTERS + 1,) and not table[0].any():
-        arrays["char_embed"] = table[1:]  # a graph for use has a row of zeros for padding in front
     return arrays
 
 

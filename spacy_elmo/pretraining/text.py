@@ -1,13 +1,15 @@
 """The registered reader of raw text: many files, one text after the other."""
 
+import errno
 import glob
+import os
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..records import COMPRESSIONS, KINDS, is_url, open_input
+from ..records import input_kind, is_url, open_input
 
 Text = Union[str, List[str], Doc]
 Reader = Callable[[Language], Iterator[Text]]
@@ -37,9 +39,13 @@ class TextFiles:
     def files(self) -> List[str]:
         """The paths and URLs that are read.
 
-        RAISES ValueError: A source stands for no file.
+        RAISES ValueError: A source stands for no file, or a file is of no kind that can be read.
+        RAISES OSError: There is no such file.
         """
-        return [name for source in self.sources for name in _find_files(source)]
+        names = [name for source in self.sources for name in _find_files(source)]
+        for name in names:
+            input_kind(name)  # errors now, not when the files before it have been read
+        return names
 
     def fingerprint(self) -> List[Dict[str, Any]]:
         """What tells these texts from others, as JSON: the files' paths, sizes and times of
@@ -61,11 +67,13 @@ def _find_files(source: str) -> List[str]:
         return [source]
     path = Path(source)
     if path.is_dir():
-        found = [file for file in sorted(path.rglob("*")) if _is_readable(file)]
+        found = [file for file in sorted(path.rglob("*")) if _is_input(file)]
         if not found:
             raise ValueError(f"{source}: there are no files with texts in this directory.")
-    elif path.exists() or not glob.has_magic(source):
+    elif path.exists():
         found = [path]
+    elif not glob.has_magic(source):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
     else:
         found = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
         found = [file for file in found if file.is_file()]
@@ -74,9 +82,12 @@ def _find_files(source: str) -> List[str]:
     return [str(file) for file in found]
 
 
-def _is_readable(path: Path) -> bool:
-    name = path.with_suffix("") if path.suffix in COMPRESSIONS else path
-    return path.is_file() and name.suffix in KINDS
+def _is_input(path: Path) -> bool:
+    try:
+        input_kind(str(path))
+    except ValueError:
+        return False
+    return path.is_file()
 
 
 def _fingerprint(name: str) -> Dict[str, Any]:

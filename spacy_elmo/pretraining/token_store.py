@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Union
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class StoreWriter:
         self._ids: dict[str, int] = {}
         self._counts = array("q")
         self.n_tokens = self.n_sentences = 0
-        starts.write(np.zeros(1, "<i8").tobytes())
+        _write(starts, np.zeros(1, "<i8"))
 
     def add(self, words: list[str], tokens: np.ndarray, lengths: np.ndarray) -> None:
         """Add sentences.
@@ -111,8 +111,8 @@ class StoreWriter:
         ids = np.array([self._ids[word] for word in words], dtype="<i4")
         for i, n in zip(ids.tolist(), np.bincount(tokens, minlength=len(words)).tolist()):
             self._counts[i] += n
-        self._tokens.write(ids[tokens].tobytes())
-        self._starts.write((self.n_tokens + np.cumsum(lengths)).astype("<i8").tobytes())
+        _write(self._tokens, ids[tokens])
+        _write(self._starts, (self.n_tokens + np.cumsum(lengths)).astype("<i8"))
         self.n_tokens += len(tokens)
         self.n_sentences += len(lengths)
 
@@ -146,7 +146,7 @@ def write_store(directory: Path, origin: Mapping[str, Any]) -> Iterator[StoreWri
             writer = StoreWriter(tokens, starts)
             yield writer
         with _writing(directory / _COUNTS) as file:
-            file.write(writer.counts.tobytes())
+            _write(file, writer.counts)
         _write_json(directory / _WORDS, writer.words)
         about = {
             "version": _VERSION,
@@ -169,13 +169,21 @@ def _writing(path: Path) -> Iterator[BinaryIO]:
 
 def _write_json(path: Path, value: Any) -> None:
     with _writing(path) as file:
-        file.write(json.dumps(value).encode("ascii"))
+        _write(file, json.dumps(value).encode("ascii"))
+
+
+def _write(file: BinaryIO, data: Union[bytes, np.ndarray]) -> None:
+    """RAISES OSError: The disk is full, or something else is wrong; says where."""
+    try:
+        file.write(data if isinstance(data, bytes) else data.tobytes())
+        file.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, file.name) from error
 
 
 def _remove(directory: Path) -> None:
     """Remove a store and what a killed run has left of one."""
-    (directory / _DESCRIPTION).unlink(missing_ok=True)
-    for name in _FILES:
+    for name in (_DESCRIPTION, *_FILES):
         (directory / name).unlink(missing_ok=True)
         for leftover in directory.glob(f".{name}.*.tmp"):
             leftover.unlink()
@@ -186,4 +194,5 @@ def _map(path: Path, dtype: str, length: int) -> np.ndarray:
     expected = length * np.dtype(dtype).itemsize
     if path.stat().st_size != expected:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, expected {expected}")
-    return np.memmap(path, dtype=dtype, mode="r", shape=(length,))
+    # As a plain array, of which slices are made faster.
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=(length,)))

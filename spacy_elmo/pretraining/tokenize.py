@@ -1,20 +1,24 @@
-"""Tokenizes a corpus with all cores, and cuts it into the sentences that the component reads."""
+"""Tokenizes a corpus with all cores, and cuts it into the sentences that the component reads.
 
+The main process reads the texts, hands them out in chunks and gathers the results in the order of
+the texts, so that these don't depend on the number of processes.
+"""
+
+import json
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import spacy
@@ -30,7 +34,8 @@ from .token_store import TokenStore, write_store
 
 CHUNK_CHARACTERS = 500_000  # of the texts that a process is given at once
 _CHARACTERS_A_WORD = 5  # about
-SENTENCES = {"@span_getters": "spacy-elmo.sentences.v1"}
+_MAX_WORDS_KNOWN = 200_000  # by a process: 150 MB. spaCy's vocabulary never forgets a word
+_SENTENCES = {"@span_getters": "spacy-elmo.sentences.v1"}  # the component's default
 
 
 class Chunk(NamedTuple):
@@ -48,70 +53,68 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Tokenization:
-    """How texts become sentences. Small, and of what any process can be given.
+    """How texts become sentences, in a form that other processes can be given.
 
-    nlp_config: The block [nlp]'s keys "lang" and "tokenizer".
-    rules: The tokenizer's own state.
+    nlp_config: The tokenizer's part of the block [nlp]: "lang" and "tokenizer".
+    tokenizer: The tokenizer's own data, as it gives them to ``to_bytes``.
     get_spans: The span getter's block.
     """
 
     nlp_config: dict[str, Any]
-    rules: bytes
+    tokenizer: bytes
     get_spans: dict[str, Any]
 
     @classmethod
     def of(cls, nlp: Language, get_spans: Optional[dict[str, Any]] = None) -> "Tokenization":
         """nlp: A pipeline, of which the tokenizer is taken.
-        get_spans: The span getter's block, by default the component's.
+        get_spans: The span getter's block; by default the component's.
         """
         config = {key: nlp.config["nlp"][key] for key in ("lang", "tokenizer")}
-        return cls(config, nlp.tokenizer.to_bytes(exclude=["vocab"]), get_spans or SENTENCES)
+        tokenizer: Any = nlp.tokenizer
+        return cls(config, tokenizer.to_bytes(exclude=["vocab"]), get_spans or _SENTENCES)
 
-    @property
-    def fingerprint(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What shapes the sentences, as JSON."""
         return {
             "spacy": spacy.__version__,
             "nlp": self.nlp_config,
-            "rules": sha256(self.rules).hexdigest(),
+            "tokenizer": sha256(self.tokenizer).hexdigest(),
             "get_spans": self.get_spans,
         }
 
     def make_nlp(self) -> Language:
-        """A pipeline of its tokenizer alone."""
+        """A pipeline with this tokenizer and no components."""
         nlp = get_lang_class(self.nlp_config["lang"]).from_config({"nlp": self.nlp_config})
-        nlp.tokenizer.from_bytes(self.rules, exclude=["vocab"])
+        tokenizer: Any = nlp.tokenizer
+        tokenizer.from_bytes(self.tokenizer, exclude=["vocab"])
         return nlp
 
     def make_span_getter(self) -> SpanGetter:
-        """RAISES ConfigValidationError: The block is wrong."""
+        """RAISES ConfigValidationError: The span getter's block is wrong."""
         return registry.resolve({"get_spans": self.get_spans})["get_spans"]
 
 
 def tokenize(
-    read: Reader,
-    directory: Path,
-    tokenization: Tokenization,
-    n_process: Optional[int] = None,
+    read: Reader, directory: Path, tokenization: Tokenization, n_process: Optional[int] = None
 ) -> TokenStore:
-    """Tokenize a corpus once, and store it. A store that is there and was made from the same
-    texts in the same way is taken as it is. Several processes may ask for the same store: one
-    makes it, the others wait.
+    """Tokenize a corpus once, and store it. A store that is there already and was made from the
+    same texts in the same way is taken as it is; another one is replaced. Of several processes
+    that ask for the same store, one makes it while the others wait.
 
-    read: Reads the texts. If it has the method ``fingerprint()``, which tells texts from others,
-        a store can be taken again.
+    read: Reads the texts. Only if it has a method ``fingerprint()`` that tells them from others
+        (as JSON), the store can be taken again.
     directory: Where the store is.
     tokenization: How texts become sentences.
-    n_process: How many processes tokenize, by default one for each core. The store doesn't
-        depend on it.
+    n_process: How many processes tokenize; by default one a core. The store is the same.
     RAISES ValueError: A text is wrong, or there are no words.
-    RAISES OSError: A file can't be read or written, or a process ended.
+    RAISES OSError: A file can't be read or written, or a process was ended.
+    RAISES ImportError: A file needs a package that is missing.
     """
     directory = Path(directory)
     fingerprint = getattr(read, "fingerprint", None)
     origin = {
-        "texts": fingerprint and fingerprint(),
-        "tokenization": tokenization.fingerprint,
+        "texts": None if fingerprint is None else fingerprint(),
+        "tokenization": tokenization.describe(),
     }
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / ".lock"):
@@ -122,63 +125,51 @@ def tokenize(
                 writer.add(chunk.words, chunk.tokens, chunk.lengths)
             if not writer.n_tokens:
                 raise ValueError("There are no words in the texts.")
-    return TokenStore.open(directory)
+        return TokenStore.open(directory)
 
 
 def _find(directory: Path, origin: dict[str, Any]) -> Optional[TokenStore]:
+    """The store that was made from this origin."""
     try:
         store = TokenStore.open(directory)
-    except ValueError:  # none, or an unfinished one
+    except ValueError:  # none, or one that isn't whole
         return None
-    return store if store.origin == origin else None
+    return store if store.origin == json.loads(json.dumps(origin)) else None
 
 
 def tokenized_chunks(
     read: Reader, tokenization: Tokenization, n_process: Optional[int] = None
 ) -> Iterator[Chunk]:
-    """The sentences of a corpus, in the order of its texts, with a bar that shows the progress.
+    """The sentences of a corpus, while a bar shows the progress. Every token that isn't
+    whitespace comes once: of the windows of a long sentence, each gives the part it is used for.
 
     read: Reads the texts.
     tokenization: How they become sentences.
-    n_process: How many processes tokenize, by default one for each core. Docs, which are
-        tokenized already, are only cut into sentences, by this process.
-    YIELDS: The sentences of some texts. How many doesn't depend on the number of processes.
-    RAISES ValueError: A text is wrong.
-    RAISES OSError: A file can't be read, or a process ended.
+    n_process: How many processes tokenize; by default one a core. Docs are tokenized already:
+        this process cuts them into sentences.
+    YIELDS: The sentences of some texts after the other, the same for any number of processes.
+    RAISES ValueError, OSError, ImportError: As ``tokenize``.
     """
     n_process = n_process or _n_cores()
-    worker = _Worker(tokenization)  # in this process, too, so that errors of settings come here
-    pending: deque[Callable[[], Chunk]] = deque()
+    worker = _Worker(tokenization)  # here, too, so that wrong settings are errors of this process
+    nlp = tokenization.make_nlp()  # of the reader: the worker's own may be replaced
+    pending: deque[Future[Chunk]] = deque()
     with ExitStack() as stack:
-        bar = stack.enter_context(
-            tqdm.tqdm(desc="Tokenizing", unit="words", unit_scale=True, disable=None)
-        )
-        submit = partial(partial, worker.chunk_of_texts)
-        if n_process > 1:
-            pool = ProcessPoolExecutor(n_process, None, _start_worker, (tokenization,))
-            stack.callback(pool.shutdown, cancel_futures=True)
-            submit = lambda texts: pool.submit(_work, texts).result
+        bar = tqdm.tqdm(desc="Tokenizing", unit=" words", unit_scale=True, disable=None)
+        stack.enter_context(bar)
+        pool = None if n_process == 1 else stack.enter_context(_pool(n_process, tokenization))
 
         def finish() -> Chunk:
-            chunk = pending.popleft()()
+            chunk = pending.popleft().result()
             bar.update(len(chunk.tokens))
             return chunk
 
-        try:
-            for texts in _in_chunks(read(worker.nlp)):
-                if isinstance(texts[0], Doc):
-                    pending.append(partial(worker.chunk_of_docs, texts))
-                else:
-                    pending.append(submit(texts))
-                if len(pending) > 2 * n_process:  # bounds what is in memory
-                    yield finish()
-            while pending:
+        for texts in _in_chunks(read(nlp)):
+            pending.append(_start(texts, worker, pool))
+            if len(pending) > 2 * n_process:  # bounds what is in memory
                 yield finish()
-        except BrokenProcessPool as error:
-            raise ChildProcessError(
-                "A process that tokenized was ended from outside, perhaps for want of memory. "
-                "Use fewer processes."
-            ) from error
+        while pending:
+            yield finish()
 
 
 def _n_cores() -> int:
@@ -189,13 +180,14 @@ def _n_cores() -> int:
 
 
 def _in_chunks(texts: Iterable[Text]) -> Iterator[list[Text]]:
-    """Lists of texts of about ``CHUNK_CHARACTERS``. Docs come in lists of their own."""
+    """Lists of texts of about ``CHUNK_CHARACTERS`` together. Docs are in lists of their own."""
     for _, same in groupby(texts, lambda text: isinstance(text, Doc)):
         chunk: list[Text] = []
         size = 0
         for text in same:
             chunk.append(text)
-            size += len(text) if isinstance(text, str) else _CHARACTERS_A_WORD * len(text)
+            # An empty text takes memory as well.
+            size += 1 + (len(text) if isinstance(text, str) else _CHARACTERS_A_WORD * len(text))
             if size >= CHUNK_CHARACTERS:
                 yield chunk
                 chunk, size = [], 0
@@ -203,55 +195,89 @@ def _in_chunks(texts: Iterable[Text]) -> Iterator[list[Text]]:
             yield chunk
 
 
+def _start(
+    texts: list[Text], worker: "_Worker", pool: Optional[ProcessPoolExecutor]
+) -> "Future[Chunk]":
+    """Have a chunk encoded, by the pool if there is one."""
+    if pool is not None and not isinstance(texts[0], Doc):
+        return pool.submit(_encode, texts)
+    done: Future[Chunk] = Future()
+    done.set_result(worker.encode(texts))
+    return done
+
+
 class _Worker:
-    """What each process has."""
+    """Encodes texts, one chunk after the other."""
 
     def __init__(self, tokenization: Tokenization) -> None:
-        self.nlp = tokenization.make_nlp()
-        self.get_spans = tokenization.make_span_getter()
+        self._tokenization = tokenization
+        self._get_spans = tokenization.make_span_getter()
+        self._renew()
 
-    def chunk_of_texts(self, texts: list[Union[str, list[str]]]) -> Chunk:
-        """texts: Texts, or lists of words."""
-        with self.nlp.memory_zone():  # forgets new words at its end
-            return self.chunk_of_docs([self._make_doc(text) for text in texts])
-
-    def chunk_of_docs(self, docs: list[Doc]) -> Chunk:
+    def encode(self, texts: list[Text]) -> Chunk:
+        if len(self._nlp.vocab) > _MAX_WORDS_KNOWN:
+            self._renew()
+        docs = [self._make_doc(text) for text in texts]
         ids: dict[str, int] = {}
         tokens: list[int] = []
         lengths = []
-        for sentences in get_sentences(docs, self.get_spans):
+        for sentences in get_sentences(docs, self._get_spans):
             for words, rows, _ in sentences:
-                if len(rows) < len(words):  # a window of a long sentence: the others have the rest
+                if len(rows) < len(words):  # a window of a long sentence
                     words = [words[row] for row in rows.tolist()]
                 if words:
                     tokens += [ids.setdefault(word, len(ids)) for word in words]
                     lengths.append(len(words))
         return Chunk(list(ids), np.array(tokens, "int32"), np.array(lengths, "int64"))
 
-    def _make_doc(self, text: Union[str, list[str]]) -> Doc:
-        if isinstance(text, str):  # not by nlp.make_doc(): a tokenizer needs no nlp.max_length
-            return self.nlp.tokenizer(text)
-        return Doc(self.nlp.vocab, words=text)
+    def _make_doc(self, text: Text) -> Doc:
+        if isinstance(text, Doc):
+            return text
+        if isinstance(text, str):  # not by nlp.make_doc(): only parsers need nlp.max_length
+            return self._nlp.tokenizer(text)
+        return Doc(self._nlp.vocab, words=text)
+
+    def _renew(self) -> None:
+        self._nlp = self._tokenization.make_nlp()
+        # A memory zone would bound the memory, too, but in one the tokenizer doesn't cache.
+        tokenizer: Any = self._nlp.tokenizer
+        if hasattr(tokenizer, "max_cache_size"):  # a language's own may have none
+            tokenizer.max_cache_size = _MAX_WORDS_KNOWN
 
 
-_worker: Optional[_Worker] = None  # of this process, if it was started to tokenize
+_worker: Optional[_Worker] = None  # of a process of the pool
+
+
+@contextmanager
+def _pool(n_process: int, tokenization: Tokenization) -> Iterator[ProcessPoolExecutor]:
+    """Processes with a worker each. They end when the block ends, or this process."""
+    pool = ProcessPoolExecutor(n_process, initializer=_start_worker, initargs=(tokenization,))
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "A process that tokenized was ended from outside, perhaps for want of memory. Try "
+            "fewer processes."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start_worker(tokenization: Tokenization) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt ends the parent, which ends us
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = _Worker(tokenization)
 
 
 def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work forever."""
+    """A process of a pool whose parent was killed would wait for work forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def _work(texts: list[Union[str, list[str]]]) -> Chunk:
+def _encode(texts: list[Text]) -> Chunk:
     assert _worker is not None
-    return _worker.chunk_of_texts(texts)
+    return _worker.encode(texts)

@@ -8,11 +8,11 @@ from typing import Optional
 import numpy as np
 
 from ..formats.files import replacing
+from ..formats.softmax import fits_a_line, read_words, words_to_bytes
 
 BOUNDARIES = ("<S>", "</S>")
 UNKNOWN = "<UNK>"
 _SYMBOLS = ("</S>", "<S>", UNKNOWN)  # in the order of bilm-tf's published vocabulary
-_END_MARK = "!!!MAXTERMID"  # ends the vocabularies of lm_1b; bilm-tf gives it no id
 
 
 class Vocabulary:
@@ -34,7 +34,7 @@ class Vocabulary:
         for i, word in enumerate(self.words):
             if self._ids[word] != i:
                 raise ValueError(f"The word '{word}' comes twice in the vocabulary.")
-            if not _fits_a_line(word):
+            if not fits_a_line(word):
                 raise ValueError(f"The word {word!r} of the vocabulary doesn't fit on a line.")
         self.begin_id = self._ids["<S>"]
         self.end_id = self._ids["</S>"]
@@ -59,7 +59,7 @@ class Vocabulary:
         frequent = [
             (-n, word)
             for word, n in counts.items()
-            if n >= min_count and word not in _SYMBOLS and _fits_a_line(word)
+            if n >= min_count and word not in _SYMBOLS and fits_a_line(word)
         ]
         if not frequent:
             raise ValueError(f"None of {len(counts):,} words occurs at least {min_count} times.")
@@ -72,17 +72,11 @@ class Vocabulary:
         """Read a vocabulary in bilm-tf's form.
 
         path: UTF-8 text, one word a line.
-        RAISES ValueError: It is no vocabulary.
-        RAISES OSError: There is no such file.
+        RAISES ValueError: It is no vocabulary, or there is no such file.
         """
+        words = read_words(Path(path))
         try:
-            text = Path(path).read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8: {error}") from error
-        # Not splitlines(), which also breaks at characters that words may have.
-        lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-        try:
-            return cls(word for word in lines if word != _END_MARK)
+            return cls(words)
         except ValueError as error:
             raise ValueError(f"{path}: not a vocabulary of one word a line: {error}") from error
 
@@ -92,7 +86,7 @@ class Vocabulary:
         path: The file, which is replaced if it exists.
         """
         with replacing(Path(path)) as temporary:
-            temporary.write_bytes("".join(f"{word}\n" for word in self.words).encode("utf-8"))
+            temporary.write_bytes(words_to_bytes(self.words))
 
     def __len__(self) -> int:
         return len(self.words)
@@ -114,7 +108,3 @@ class Vocabulary:
         """
         get, unknown = self._ids.get, self.unknown_id
         return np.fromiter((get(word, unknown) for word in words), dtype="int64")
-
-
-def _fits_a_line(word: str) -> bool:
-    return bool(word) and "\n" not in word and "\r" not in word

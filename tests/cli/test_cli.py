@@ -11,13 +11,14 @@ from zipfile import ZipFile
 import h5py
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from typer.testing import CliRunner
 
 from spacy_elmo import BiLM
 from spacy_elmo.cli import elmo_cli
 from spacy_elmo.cli.download import download
-from spacy_elmo.formats import PUBLISHED
+from spacy_elmo.formats import PUBLISHED, SoftmaxWeights, read_softmax
 from spacy_elmo.formats.source import MODELS
 
 
@@ -150,6 +151,60 @@ def test_convert_of_a_bilm_with_lexicons(run, fixtures, sentences, tmp_path):
     assert code == 1
     assert "has a lexicon, which only the native format can hold" in output
     assert not (tmp_path / "hdf5").exists()
+
+
+@pytest.fixture
+def with_softmax(make_network, tmp_path):
+    words = ("</S>", "<S>", "<UNK>", "the")
+    softmax = SoftmaxWeights(words, torch.randn(4, 5), torch.randn(4))
+    BiLM(make_network()).save(tmp_path / "trained", softmax=softmax)
+    return tmp_path / "trained"
+
+
+def test_convert_keeps_the_softmax(run, with_softmax, tmp_path):
+    code, output = run("convert", with_softmax, tmp_path / "copy")
+    assert code == 0
+    assert "with a softmax over 4 words" in output
+    expected, softmax = read_softmax(with_softmax), read_softmax(tmp_path / "copy")
+    assert softmax.words == expected.words
+    assert torch.equal(softmax.weight, expected.weight)
+    code, output = run("convert", with_softmax, tmp_path / "copy", "--no-softmax")
+    assert code == 0
+    assert "over 4 words" not in output
+    assert read_softmax(tmp_path / "copy") is None
+
+
+def test_convert_to_hdf5_says_that_the_softmax_is_left_out(run, with_softmax, tmp_path):
+    code, output = run("convert", with_softmax, tmp_path / "h" / "w.hdf5", "--format", "hdf5")
+    assert code == 0
+    assert "The softmax is left out: the HDF5 layout has no place for it." in output
+    assert run("convert", tmp_path / "h", tmp_path / "native")[0] == 0
+    assert read_softmax(tmp_path / "native") is None
+
+
+def test_convert_of_a_checkpoint(run, fixtures, tmp_path):
+    pytest.importorskip("tensorflow", exc_type=ImportError)
+    folder = fixtures / "tensorflow_checkpoint"
+    for name in ("model.ckpt-60.index", "model.ckpt-60.data-00000-of-00001", "options.json"):
+        shutil.copy(folder / name, tmp_path)
+    code, output = run("convert", tmp_path / "model.ckpt-60", tmp_path / "native")
+    assert code == 0
+    assert "The softmax is left out" in output
+    assert "--vocabulary" in output
+    code, _ = run(
+        "convert", tmp_path / "model.ckpt-60", tmp_path / "native", "--vocabulary",
+        folder / "vocab.txt",
+    )  # fmt: skip
+    assert code == 0
+    assert len(read_softmax(tmp_path / "native").words) == 177
+
+
+def test_info_of_a_softmax(run, with_softmax, published):
+    _, output = run("info", with_softmax)
+    assert "Softmax over 4 words" in output
+    assert "Vocabulary any word; 4 were predicted in training" in output
+    _, output = run("info", published)
+    assert "Softmax none" in output
 
 
 def test_convert_of_an_unknown_source_writes_nothing(run, tmp_path):
@@ -306,7 +361,7 @@ def test_download_to_a_place_that_cannot_be_written(run, monkeypatch):
     assert "No space left" in output
 
 
-@pytest.mark.parametrize("command", ["info", "convert", "download", "embed"])
+@pytest.mark.parametrize("command", ["info", "convert", "download", "embed", "evaluate"])
 def test_help_says_what_a_source_is(command):
     arguments = CliRunner().invoke(elmo_cli, [command, "--help"], env={"COLUMNS": "300"})
     assert "A bundled or published name, a path or a URL" in arguments.output
