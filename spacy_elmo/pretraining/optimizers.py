@@ -1,0 +1,141 @@
+"""PyTorch's optimizers for the biLM's dense gradients and the softmax's sparse ones, registered for
+configs. Rates come from Thinc's schedules."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Dict, Tuple, Union
+
+import torch
+from thinc.api import Schedule
+from torch import Tensor, nn
+
+LearnRate = Union[float, Schedule]
+Parameters = Iterable[Tuple[str, nn.Parameter]]
+
+
+class Optimizer:
+    """Updates a model.
+
+    model: Its parameters are updated.
+    is_sparse: Whether the parameter of this name has sparse gradients.
+    make_dense, make_sparse: Make PyTorch's optimizers for lists of parameters.
+    learn_rate: The rate, or its schedule over steps.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        is_sparse: Callable[[str], bool],
+        make_dense: Callable[..., torch.optim.Optimizer],
+        make_sparse: Callable[..., torch.optim.Optimizer],
+        learn_rate: LearnRate,
+    ) -> None:
+        named = dict(model.named_parameters())
+        self._names = [
+            [name for name in named if not is_sparse(name)],
+            [name for name in named if is_sparse(name)],
+        ]
+        self._parameters = named
+        self._optimizers = [
+            make([named[name] for name in names], lr=_rate(learn_rate, 0))
+            for make, names in zip([make_dense, make_sparse], self._names)
+            if names
+        ]
+        self._learn_rate = learn_rate
+
+    def step(self, step: int) -> float:
+        """Update the parameters by their gradients.
+
+        step: Steps before this one.
+        RETURNS: The learn rate.
+        """
+        rate = _rate(self._learn_rate, step)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+        return rate
+
+    def tensors(self) -> Dict[str, Tensor]:
+        """What it remembers of each parameter: ``{"exp_avg.network.…": …}``."""
+        return {
+            f"{key}.{name}": torch.as_tensor(value)
+            for name, state in self._states()
+            for key, value in state.items()
+        }
+
+    def set_tensors(self, tensors: Dict[str, Tensor]) -> None:
+        """Go on with what ``tensors()`` gave.
+
+        RAISES ValueError: They are another optimizer's.
+        """
+        for names, optimizer in zip(self._names, self._optimizers):
+            state = {
+                i: {
+                    # Adam counts steps in a float tensor, SparseAdam in an int.
+                    key.removesuffix(f".{name}"): int(value) if value.dtype == torch.int64 else value
+                    for key, value in tensors.items()
+                    if key.endswith(f".{name}") and "." not in key.removesuffix(f".{name}")
+                }
+                for i, name in enumerate(names)
+            }
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if self.tensors().keys() != tensors.keys():
+            raise ValueError("It was written with another optimizer or another model.")
+
+    def _states(self) -> Iterator[Tuple[str, Dict[str, Any]]]:
+        for names, optimizer in zip(self._names, self._optimizers):
+            for name in names:
+                yield name, optimizer.state[self._parameters[name]]
+
+
+OptimizerFactory = Callable[[nn.Module, Callable[[str], bool]], Optimizer]
+
+
+def _rate(learn_rate: LearnRate, step: int) -> float:
+    return float(learn_rate(step) if callable(learn_rate) else learn_rate)
+
+
+def configure_adam(
+    learn_rate: LearnRate = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8
+) -> OptimizerFactory:
+    """spacy-elmo.Adam.v1: Adam (Kingma and Ba 2015). Of the softmax, only the rows that a batch
+    used are updated, moments included (PyTorch's ``SparseAdam``).
+
+    learn_rate (Union[float, Schedule]): The rate, or its schedule over steps.
+    beta1 (float): Decay of the mean gradient.
+    beta2 (float): Decay of the mean squared gradient.
+    eps (float): Keeps the denominator from zero.
+    """
+
+    def make(model: nn.Module, is_sparse: Callable[[str], bool]) -> Optimizer:
+        def make_dense(parameters: Any, lr: float) -> torch.optim.Optimizer:
+            return torch.optim.Adam(parameters, lr, (beta1, beta2), eps, fused=True)
+
+        def make_sparse(parameters: Any, lr: float) -> torch.optim.Optimizer:
+            return torch.optim.SparseAdam(parameters, lr, (beta1, beta2), eps)
+
+        return Optimizer(model, is_sparse, make_dense, make_sparse, learn_rate)
+
+    return make
+
+
+def configure_adagrad(
+    learn_rate: LearnRate = 0.2, initial_accumulator: float = 1.0, eps: float = 1e-10
+) -> OptimizerFactory:
+    """spacy-elmo.Adagrad.v1: Adagrad (Duchi et al. 2011), with bilm-tf's settings by default.
+
+    learn_rate (Union[float, Schedule]): The rate, or its schedule over steps.
+    initial_accumulator (float): Where the sums of squared gradients start.
+    eps (float): Keeps the denominator from zero.
+    """
+
+    def make(model: nn.Module, is_sparse: Callable[[str], bool]) -> Optimizer:
+        def adagrad(parameters: Any, lr: float) -> torch.optim.Optimizer:
+            return torch.optim.Adagrad(
+                parameters, lr, initial_accumulator_value=initial_accumulator, eps=eps
+            )
+
+        return Optimizer(model, is_sparse, adagrad, adagrad, learn_rate)
+
+    return make

@@ -1,0 +1,80 @@
+"""The sections of a pretraining config that aren't registered functions, and their checks."""
+
+from typing import Annotated, Any, Optional, Union
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, frozen=True)
+
+
+class VocabularySettings(_Section):
+    """``[vocabulary]``: the words that the biLM learns to predict.
+
+    path: A vocabulary of one word a line; null to count the words of the training text.
+    min_count: Rarer words are left out.
+    max_size: Most words, with the three symbols; null for no limit.
+    """
+
+    path: Optional[str]
+    min_count: Count
+    max_size: Optional[Count]
+
+
+class InitializeSettings(_Section):
+    """``[initialize]``: where training starts.
+
+    source: Weights to go on from, whose shape replaces ``[bilm]``; null for random ones.
+    keep_softmax: Whether to take over the source's softmax with its vocabulary, if it has one;
+        if not, ``[vocabulary]`` tells the words, and those that the source's softmax knows start
+        from its rows.
+    """
+
+    source: Union[str, list[str], None]
+    keep_softmax: bool
+
+
+class TrainingSettings(_Section):
+    """``[training]``.
+
+    batch_size: Streams of text that are read side by side, by each process.
+    n_steps: Tokens of a stream between two updates, through which gradients go back.
+    n_samples: Words of the sampled softmax; the full one, if the vocabulary isn't larger.
+    dropout: Share of each LSTM layer's inputs that become zero.
+    carry_state: Whether a sentence starts from the state that its stream's last one ended with, as
+        in bilm-tf; if not, from zeros, as vectors are computed.
+    mixed_precision: Whether matrix products are computed in bfloat16; null for where the device
+        has instructions for them.
+    max_grad_norm: Largest norm of all gradients together; null for no limit.
+    max_steps: Steps until training ends.
+    patience: Steps without a better held-out perplexity after which training ends; 0 for never.
+    eval_frequency: Steps between two evaluations.
+    max_eval_words: Words of the held-out text that an evaluation during training reads, about.
+    checkpoint_minutes: Time between two checkpoints.
+    n_checkpoints: How many are kept.
+    max_skipped: How many steps in a row may have a loss that isn't finite before training ends.
+    n_process: Processes that tokenize; 0 for one on each core.
+    """
+
+    batch_size: Count
+    n_steps: Count
+    n_samples: Count
+    dropout: Share
+    carry_state: bool
+    mixed_precision: Optional[bool]
+    max_grad_norm: Optional[Annotated[float, Field(gt=0)]]
+    max_steps: Count
+    patience: Annotated[int, Field(ge=0)]
+    eval_frequency: Count
+    max_eval_words: Count
+    checkpoint_minutes: Annotated[float, Field(gt=0)]
+    n_checkpoints: Count
+    max_skipped: Count
+    n_process: Annotated[int, Field(ge=0)]
+    seed: int
+    optimizer: Any
+    logger: Any

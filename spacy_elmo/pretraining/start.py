@@ -1,0 +1,98 @@
+"""What a run starts from: vocabulary and weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..bilm import BiLMNetwork
+from ..formats import SoftmaxWeights, parse_config, read_softmax, read_source
+from .language_model import LanguageModel
+from .schemas import InitializeSettings, VocabularySettings
+from .token_store import TokenStore
+from .vocabulary import Vocabulary
+
+
+def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabulary:
+    """The output vocabulary.
+
+    settings: Where it comes from.
+    store: The training text.
+    RAISES ValueError: There is no such file, or no words are left.
+    """
+    if settings.path is not None:
+        return Vocabulary.read(settings.path)
+    counts = dict(zip(store.words, store.counts.tolist()))
+    return Vocabulary.from_counts(
+        counts, min_count=settings.min_count, max_size=settings.max_size
+    )
+
+
+def make_model(
+    bilm: dict[str, Any],
+    initialize: InitializeSettings,
+    vocabulary: VocabularySettings,
+    store: TokenStore,
+    seed: int,
+) -> LanguageModel:
+    """A language model at the start of training.
+
+    bilm: The shape of a new biLM, in the layout of ``options.json``.
+    initialize: Whether to go on from weights.
+    vocabulary: The output vocabulary, unless that of the weights is kept.
+    store: The training text.
+    seed: Of random weights.
+    RAISES ValueError: The shape is wrong, or the source or the vocabulary can't be read.
+    """
+    torch.manual_seed(seed)
+    if initialize.source is None:
+        network = BiLMNetwork(parse_config(json.dumps(bilm), "[bilm]"))
+        return LanguageModel(network, make_vocabulary(vocabulary, store))
+    network = read_source(initialize.source)
+    softmax = read_softmax(initialize.source)
+    if softmax is not None and initialize.keep_softmax:
+        model = LanguageModel(network, Vocabulary(softmax.words))
+        set_softmax(model, softmax)
+        return model
+    model = LanguageModel(network, make_vocabulary(vocabulary, store))
+    if softmax is not None:
+        _take_rows(model, softmax)
+    return model
+
+
+def set_softmax(model: LanguageModel, softmax: SoftmaxWeights) -> None:
+    """Give a model a softmax of the same vocabulary."""
+    with torch.no_grad():
+        model.softmax.weight.copy_(softmax.weight)
+        model.softmax.bias.copy_(softmax.bias)
+
+
+def get_softmax(model: LanguageModel) -> SoftmaxWeights:
+    """A model's softmax, as formats write it."""
+    return SoftmaxWeights(
+        model.vocabulary.words, model.softmax.weight.detach(), model.softmax.bias.detach()
+    )
+
+
+def _take_rows(model: LanguageModel, softmax: SoftmaxWeights) -> None:
+    """The rows of words that both vocabularies know."""
+    rows = {word: row for row, word in enumerate(softmax.words)}
+    pairs = [(i, rows[word]) for i, word in enumerate(model.vocabulary.words) if word in rows]
+    ours, theirs = (torch.tensor(side, dtype=torch.int64) for side in zip(*pairs))
+    with torch.no_grad():
+        model.softmax.weight[ours] = softmax.weight[theirs]
+        model.softmax.bias[ours] = softmax.bias[theirs]
+
+
+def read_model(directory: Path) -> LanguageModel:
+    """Read a language model from a native directory.
+
+    RAISES ValueError: It is damaged, or has no softmax.
+    """
+    softmax = read_softmax(directory)
+    if softmax is None:
+        raise ValueError(f"{directory}: there is no softmax.")
+    model = LanguageModel(read_source(directory), Vocabulary(softmax.words))
+    set_softmax(model, softmax)
+    return model
