@@ -7,14 +7,16 @@ from .convert import convert
 from .download import download
 from .embed import embed
 from .info import info
+from .vocab import vocab
 
 elmo_cli = typer.Typer(
-    name="elmo", help="Fetch, inspect, convert and apply biLMs.", no_args_is_help=True
+    name="elmo", help="Fetch, inspect, convert, apply and train biLMs.", no_args_is_help=True
 )
 elmo_cli.command("info")(info)
 elmo_cli.command("convert")(convert)
 elmo_cli.command("download")(download)
 elmo_cli.command("embed")(embed)
+elmo_cli.command("vocab")(vocab)
 app.add_typer(elmo_cli)  # spaCy loads the entry point and leaves it to the module to do this
 
 __all__ = ["elmo_cli"]

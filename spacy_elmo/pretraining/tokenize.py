@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import numpy as np
 import spacy
@@ -30,25 +30,12 @@ from spacy.util import get_lang_class, registry
 
 from ..spans import SpanGetter, get_sentences
 from .text import Reader, Text
-from .token_store import TokenStore, write_store
+from .token_store import Chunk, TokenStore, write_store
 
 CHUNK_CHARACTERS = 500_000  # of the texts that a process is given at once
 _CHARACTERS_A_WORD = 5  # about
 _MAX_WORDS_KNOWN = 200_000  # by a process: 150 MB. spaCy's vocabulary never forgets a word
 _SENTENCES = {"@span_getters": "spacy-elmo.sentences.v1"}  # the component's default
-
-
-class Chunk(NamedTuple):
-    """The sentences of some texts.
-
-    words: (n_words,) the distinct words, in the order in which they come.
-    tokens: (n_tokens,) int32 positions in ``words``, sentence after sentence.
-    lengths: (n_sentences,) int64 numbers of tokens, none of which is 0.
-    """
-
-    words: list[str]
-    tokens: np.ndarray
-    lengths: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -122,7 +109,7 @@ def tokenize(
             return store
         with write_store(directory, origin) as writer:
             for chunk in tokenized_chunks(read, tokenization, n_process):
-                writer.add(chunk.words, chunk.tokens, chunk.lengths)
+                writer.add(chunk)
             if not writer.n_tokens:
                 raise ValueError("There are no words in the texts.")
         return TokenStore.open(directory)
