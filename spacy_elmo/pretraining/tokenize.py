@@ -43,7 +43,7 @@ class Tokenization:
     """How texts become sentences, in a form that other processes can be given.
 
     nlp_config: The tokenizer's part of the block [nlp]: "lang" and "tokenizer".
-    tokenizer: The tokenizer's own data, as it gives them to ``to_bytes``.
+    tokenizer: The tokenizer's own data, if it has the method ``to_bytes``.
     get_spans: The span getter's block.
     """
 
@@ -53,12 +53,14 @@ class Tokenization:
 
     @classmethod
     def of(cls, nlp: Language, get_spans: Optional[dict[str, Any]] = None) -> "Tokenization":
-        """nlp: A pipeline, of which the tokenizer is taken.
+        """nlp: A pipeline whose config says how its tokenizer is made.
         get_spans: The span getter's block; by default the component's.
         """
         config = {key: nlp.config["nlp"][key] for key in ("lang", "tokenizer")}
         tokenizer: Any = nlp.tokenizer
-        return cls(config, tokenizer.to_bytes(exclude=["vocab"]), get_spans or _SENTENCES)
+        # Registered ones need have nothing but __call__.
+        data = tokenizer.to_bytes(exclude=["vocab"]) if hasattr(tokenizer, "to_bytes") else b""
+        return cls(config, data, get_spans or _SENTENCES)
 
     def describe(self) -> dict[str, Any]:
         """What shapes the sentences, as JSON."""
@@ -72,8 +74,9 @@ class Tokenization:
     def make_nlp(self) -> Language:
         """A pipeline with this tokenizer and no components."""
         nlp = get_lang_class(self.nlp_config["lang"]).from_config({"nlp": self.nlp_config})
-        tokenizer: Any = nlp.tokenizer
-        tokenizer.from_bytes(self.tokenizer, exclude=["vocab"])
+        if self.tokenizer:
+            tokenizer: Any = nlp.tokenizer
+            tokenizer.from_bytes(self.tokenizer, exclude=["vocab"])
         return nlp
 
     def make_span_getter(self) -> SpanGetter:
@@ -163,7 +166,7 @@ def _n_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(os.cpu_count() or 1, 61)  # a pool takes no more on Windows
 
 
 def _in_chunks(texts: Iterable[Text]) -> Iterator[list[Text]]:

@@ -217,6 +217,14 @@ def test_compressed_text(run, source, expected, tmp_path, compression):
     assert_close(read_output(output), expected)
 
 
+def test_text_of_a_url(run, source, expected, tmp_path, serve):
+    server = serve({"in.txt": write_input(tmp_path / "in.txt").read_bytes()})
+    output = tmp_path / "out.hdf5"
+    code, _ = run("embed", f"{server.url}/in.txt", output, "--source", source)
+    assert code == 0
+    assert_close(read_output(output), expected)
+
+
 def test_a_trained_pipeline(run, source, expected, tmp_path):
     """Its own mix, here doubled, is taken; the text classifier behind it doesn't run."""
     nlp, _ = textcat_pipeline(source, LISTENER)

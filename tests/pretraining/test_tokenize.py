@@ -14,6 +14,7 @@ import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
+from spacy.util import registry
 
 from spacy_elmo.layers import BiLMShim
 from spacy_elmo.pretraining import tokenize as module
@@ -141,6 +142,24 @@ def test_the_tokenizer_is_the_one_of_the_pipeline():
     tokenization = Tokenization.of(nlp)
     assert tokenized("A riverbank", tokenization=tokenization) == [["A", "river", "bank"]]
     assert tokenization.describe() != ENGLISH.describe()
+
+
+@registry.tokenizers("tests.WhitespaceTokenizer.v1")
+def make_whitespace_tokenizer():
+    return lambda nlp: lambda text: Doc(nlp.vocab, words=text.split())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_registered_tokenizer(start_method):
+    """It needs to be a function and no more."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("a process that isn't forked doesn't know what this file registers")
+    start_method("fork")
+    config = {"nlp": {"tokenizer": {"@tokenizers": "tests.WhitespaceTokenizer.v1"}}}
+    tokenization = Tokenization.of(spacy.blank("en", config=config))
+    for n_process in (1, 2):
+        sentences = tokenized("don't  go.", tokenization=tokenization, n_process=n_process)
+        assert sentences == [["don't", "go."]]
 
 
 def test_span_getters():
