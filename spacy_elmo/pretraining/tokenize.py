@@ -10,10 +10,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
@@ -110,8 +110,11 @@ def tokenize(
     with FileLock(directory / ".lock"):
         if fingerprint is not None and (store := _find(directory, origin)) is not None:
             return store
-        with write_store(directory, origin) as writer:
-            for chunk in tokenized_chunks(read, tokenization, n_process):
+        with (
+            write_store(directory, origin) as writer,
+            closing(tokenized_chunks(read, tokenization, n_process)) as chunks,
+        ):
+            for chunk in chunks:
                 writer.add(chunk)
             if not writer.n_tokens:
                 raise ValueError("There are no words in the texts.")
@@ -129,7 +132,7 @@ def _find(directory: Path, origin: dict[str, Any]) -> Optional[TokenStore]:
 
 def tokenized_chunks(
     read: Reader, tokenization: Tokenization, n_process: Optional[int] = None
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, None]:
     """The sentences of a corpus, while a bar shows the progress. Every token that isn't
     whitespace comes once: of the windows of a long sentence, each gives the part it is used for.
 
@@ -138,6 +141,7 @@ def tokenized_chunks(
     n_process: How many processes tokenize; by default one a core. Docs are tokenized already:
         this process cuts them into sentences.
     YIELDS: The sentences of some texts after the other, the same for any number of processes.
+        The processes end with the generator.
     RAISES ValueError, OSError, ImportError: As ``tokenize``.
     """
     n_process = n_process or _n_cores()

@@ -19,7 +19,7 @@ from spacy.util import registry
 from spacy_elmo.layers import BiLMShim
 from spacy_elmo.pretraining import tokenize as module
 from spacy_elmo.pretraining.text import TextFiles
-from spacy_elmo.pretraining.token_store import TokenStore
+from spacy_elmo.pretraining.token_store import StoreWriter, TokenStore
 from spacy_elmo.pretraining.tokenize import Tokenization, tokenize, tokenized_chunks
 
 TEXTS = [
@@ -334,6 +334,19 @@ def test_an_interrupt_leaves_no_store_and_no_processes(tmp_path, small_chunks):
         tokenize(read, tmp_path, ENGLISH, 2)
     assert contents(tmp_path) == {}
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_full_disk_leaves_no_store_and_no_processes(tmp_path, small_chunks, monkeypatch):
+    def add(self, chunk):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(StoreWriter, "add", add)
+    with pytest.raises(OSError, match="No space left") as caught:
+        tokenize(Texts(TEXTS), tmp_path, ENGLISH, 2)
+    assert caught.tb is not None  # the error is still held, and with it the frames
+    assert multiprocessing.active_children() == []
+    assert contents(tmp_path) == {}
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills")
