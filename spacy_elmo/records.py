@@ -110,8 +110,8 @@ def _open(source: str, compression: str = "") -> BinaryIO:
     try:
         return smart_open.open(source, "rb", compression=compression or "disable")
     except ImportError as error:
-        hint = str(error)  # of a URL that needs a package, smart-open says which
-        if "zst" in hint:
+        hint = str(error)
+        if compression == ".zst" and "smart_open[" not in hint:  # says what a URL needs
             hint = f"reading .zst needs another package: pip install 'spacy-elmo[zst]' ({hint})"
         raise ImportError(f"{source}: {hint}") from error
 

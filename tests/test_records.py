@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import lzma
 import random
 import re
 
@@ -143,3 +145,61 @@ def test_a_damaged_zst_file_is_named(tmp_path, vocab, is_cut):
     path.write_bytes(b"plain text")
     with pytest.raises(ValueError, match=r"in\.txt\.zst, after line 0: can't be read on"):
         list(open_input(path, vocab).records)
+
+
+@pytest.mark.parametrize(
+    ("compression", "compress"),
+    [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)],
+)
+def test_compressed_files_and_their_cuts(tmp_path, vocab, compression, compress):
+    path = tmp_path / f"in.txt.{compression}"
+    lines = [random.Random(i).randbytes(50).hex() for i in range(10_000)]
+    content = compress("\n".join(lines).encode())
+    path.write_bytes(content)
+    assert [record.value for record in open_input(path, vocab).records] == lines
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=rf"in\.txt\.{compression}, after line \d+: can't be read"):
+        list(open_input(path, vocab).records)
+
+
+@pytest.mark.parametrize("query", ["", "?key=a.b/c"])
+def test_urls(serve, vocab, query):
+    nlp = spacy.blank("en")
+    files = {
+        "a/in.txt": b"a b\nc\n",
+        "in.jsonl.xz": lzma.compress(b'{"text": "a b"}\n{"text": "c"}'),
+        "in.spacy": DocBin(docs=[nlp("a b"), nlp("c")]).to_bytes(),
+    }
+    server = serve({name + query: content for name, content in files.items()})
+    for name in files:
+        records = open_input(f"{server.url}/{name}{query}", vocab).records
+        assert [str(record.value) for record in records] == ["a b", "c"]
+
+
+def test_a_url_that_fails_is_named(serve, vocab):
+    server = serve({"in.txt": b"a line\n" * 100_000, "in.spacy": b"1234" * 100_000})
+    server.cuts.update({"in.txt": [350_000], "in.spacy": [1000]})
+    with pytest.raises(ValueError, match=rf"^{server.url}/in\.txt, after line \d{{3,}}: can't be"):
+        list(open_input(f"{server.url}/in.txt", vocab).records)
+    with pytest.raises((ValueError, OSError), match=rf"{server.url}/in\.spacy"):
+        open_input(f"{server.url}/in.spacy", vocab)
+    for name in ("no.txt", "no.spacy"):
+        with pytest.raises((ValueError, OSError), match=rf"{server.url}/{name}"):
+            list(open_input(f"{server.url}/{name}", vocab).records)
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.spacy.gz", "in", "http://host/in.csv?a.txt"])
+def test_unknown_kinds(vocab, name):
+    with pytest.raises(ValueError, match=r"the name of an input ends in \.txt, \.jsonl or \.spacy"):
+        open_input(name, vocab)
+
+
+def test_a_url_that_needs_a_package(vocab, monkeypatch):
+    """The message is smart-open's, which says how to install it."""
+
+    def fail(*args, **kwargs):
+        raise ImportError("pip install smart_open[s3]")
+
+    monkeypatch.setattr(smart_open, "open", fail)
+    with pytest.raises(ImportError, match=r"s3://b/in\.txt\.gz: pip install smart_open\[s3\]"):
+        list(open_input("s3://b/in.txt.gz", vocab).records)

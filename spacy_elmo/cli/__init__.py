@@ -8,14 +8,20 @@ from .download import download
 from .embed import embed
 from .evaluate import evaluate
 from .info import info
+from .pretrain import pretrain
+from .vocab import vocab
 
 elmo_cli = typer.Typer(
-    name="elmo", help="Fetch, inspect, convert and apply biLMs.", no_args_is_help=True
+    name="elmo", help="Fetch, inspect, convert, apply and train biLMs.", no_args_is_help=True
 )
 elmo_cli.command("info")(info)
 elmo_cli.command("convert")(convert)
 elmo_cli.command("download")(download)
 elmo_cli.command("embed")(embed)
+elmo_cli.command("vocab")(vocab)
+elmo_cli.command(
+    "pretrain", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)(pretrain)
 elmo_cli.command("evaluate")(evaluate)
 app.add_typer(elmo_cli)  # spaCy loads the entry point and leaves it to the module to do this
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Optional
+from types import FrameType
+from typing import Any, Optional, Union
 
 from wasabi import msg
 
@@ -156,11 +157,11 @@ class Run:
     def _tokenize(self) -> tuple[TokenStore, Optional[TokenStore]]:
         settings = self.settings
         stores = []
-        for name, read in [("train", settings.train), ("dev", settings.dev)]:
+        for name, read in [("train", settings.corpus.train), ("dev", settings.corpus.dev)]:
             if read is None:
                 stores.append(None)
                 continue
-            directory = settings.tokens or self.output / "tokens"
+            directory = Path(settings.corpus.tokens or self.output / "tokens")
             # Whoever comes first makes the store; the others wait for it.
             stores.append(
                 tokenize(
@@ -267,9 +268,114 @@ class Run:
 
     def _finish(self) -> None:
         self._write(LAST, self._evaluate(None))
-        if (self.output / BEST).exists() and self.best[1] == self.trainer.progress.steps:
-            pass
+        best = self.output / BEST
+        if best.exists():
+            stored = perplexity(
+                read_model(best).to(self.processes.device),
+                StoredSentences(self._held_out()),
+                stateful=self.settings.training.carry_state,
+            )
+            self._write_card(best, stored, self.best[1])
+            if not self.keep_softmax:
+                write_native(read_model(best).network, best)
         try:
             plot_curves(self.log.read(), self.output / "curves.png", self.output.name)
         except ImportError as error:
             msg.warn("The curves aren't drawn", str(error))
+
+    def _held_out(self) -> TokenStore:
+        assert self.dev_store is not None
+        return self.dev_store
+
+    def _write(self, name: str, held_out: Optional[Perplexity]) -> None:
+        """Write the biLM as it is, with its card."""
+        if self.processes.is_first:
+            self._write_native(self.output / name, self.keep_softmax)
+            self._write_card(self.output / name, held_out, self.trainer.progress.steps)
+
+    def _write_native(self, directory: Path, keep_softmax: bool = True) -> None:
+        model = self.trainer.model
+        softmax = get_softmax(model) if keep_softmax else None
+        write_native(model.network, directory, softmax=softmax)
+
+    def _write_card(self, directory: Path, held_out: Optional[Perplexity], step: int) -> None:
+        settings, trainer = self.settings, self.trainer
+        progress, model = trainer.progress, trainer.model
+        record = RunRecord(
+            name=settings.card.name or directory.name,
+            lang=settings.nlp.lang,
+            span_getter=settings.corpus.get_spans["@span_getters"],
+            config=model.network.config,
+            n_parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+            vocabulary_size=len(model.vocabulary),
+            corpus=_corpus(self.train_store, settings.corpus.train),
+            n_trained=progress.words * step // progress.steps,
+            seconds=progress.seconds * step / progress.steps,
+            settings=settings.for_card(self.processes.world_size),
+            held_out=held_out
+            and HeldOutRecord(
+                corpus=_corpus(self._held_out(), settings.corpus.dev),
+                perplexity_forward=held_out.forward,
+                perplexity_backward=held_out.backward,
+                n_unknown=held_out.n_unknown,
+                stateful=settings.training.carry_state,
+            ),
+            started_from=_source(settings.initialize.source),
+            licence=settings.card.licence,
+        )
+        write_model_card(record, directory / "README.md")
+
+
+class _Speed:
+    """Tokens and steps a second since the last question.
+
+    progress: Of the run.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._mark()
+
+    def take(self) -> tuple[float, float]:
+        """Tokens and steps a second, of training alone."""
+        steps, words, seconds = self._last
+        self._mark()
+        passed = max(self._last[2] - seconds, 1e-9)
+        return (self._last[1] - words) / passed, max(self._last[0] - steps, 1) / passed
+
+    def _mark(self) -> None:
+        progress = self._progress
+        self._last = (progress.steps, progress.words, progress.seconds)
+
+
+class _Interrupt:
+    is_set = False
+
+
+@contextmanager
+def _interrupts() -> Iterator[_Interrupt]:
+    """Ctrl-C and the signal that ends processes only ask training to end after its step; a second
+    one ends it at once."""
+    interrupt = _Interrupt()
+
+    def handle(number: int, frame: Optional[FrameType]) -> None:
+        if interrupt.is_set:
+            raise KeyboardInterrupt
+        interrupt.is_set = True
+
+    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _corpus(store: TokenStore, read: Any) -> CorpusRecord:
+    files = read.files() if hasattr(read, "files") else []
+    sizes = [(name, Path(name).stat().st_size if Path(name).exists() else None) for name in files]
+    return CorpusRecord(sizes, store.n_sentences, store.n_tokens, len(store.words))
+
+
+def _source(source: Union[str, list[str], None]) -> Optional[str]:
+    return ", ".join(source) if isinstance(source, list) else source

@@ -1,5 +1,6 @@
 """The sections of a pretraining config that aren't registered functions, and their checks."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Optional, Union
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,5 +77,31 @@ class TrainingSettings(_Section):
     max_skipped: Count
     n_process: Annotated[int, Field(ge=0)]
     seed: int
-    optimizer: Any
-    logger: Any
+    optimizer: Callable[..., Any]
+    logger: Callable[..., Any]
+
+
+class CorpusSettings(_Section):
+    """``[corpus]``.
+
+    train: Reads the texts to learn from.
+    dev: Reads those that are held out; null for none.
+    get_spans: Cuts them into sentences.
+    tokens: Folder for the tokenized texts, which other runs may share; null for the run's own.
+    """
+
+    train: Any
+    dev: Any
+    get_spans: dict[str, Any]
+    tokens: Optional[str]
+
+
+class CardSettings(_Section):
+    """``[card]``: what the model card tells beside what is known.
+
+    name: The biLM's name; null for that of its folder.
+    licence: Of the weights; null for none.
+    """
+
+    name: Optional[str]
+    licence: Optional[str]

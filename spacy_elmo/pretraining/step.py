@@ -1,6 +1,6 @@
 """The loss of one batch and its gradients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Optional, TypeVar
 
@@ -41,7 +41,7 @@ class TrainingStep:
     carry_state: Whether a sentence starts where its stream's last one ended (as in bilm-tf), or
         from zeros.
     mixed_precision: Whether matrix products are computed in bfloat16.
-    seed: Of the random numbers.
+    seed: Of the random numbers, a number or several.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class TrainingStep:
         dropout: float,
         carry_state: bool,
         mixed_precision: bool,
-        seed: int,
+        seed: Sequence[int],
     ) -> None:
         self.model = model
         self.dropout, self.carry_state = dropout, carry_state
@@ -61,7 +61,9 @@ class TrainingStep:
         self.random = np.random.default_rng(seed)
         self.device = model.softmax.weight.device
         # One for each direction: threads that share one would take its numbers in any order.
-        self.generators = [torch.Generator(self.device).manual_seed(seed + i) for i in range(2)]
+        self.generators = [torch.Generator(self.device) for _ in range(2)]
+        for generator, number in zip(self.generators, self.random.integers(2**63, size=2)):
+            generator.manual_seed(int(number))
         self._sampler = LogUniformSampler(len(model.vocabulary), n_samples)
 
     def __call__(self, batch: Batch) -> Losses:

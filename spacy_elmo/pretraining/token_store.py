@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, NamedTuple, Union
 
 import numpy as np
 
@@ -87,6 +87,24 @@ class TokenStore:
         return [self.words[token] for token in self.tokens[self.starts[i] : self.starts[i + 1]]]
 
 
+class Chunk(NamedTuple):
+    """Some sentences.
+
+    words: (n_words,) the distinct words, in the order in which they come.
+    tokens: (n_tokens,) int32 positions in ``words``, sentence after sentence.
+    lengths: (n_sentences,) int64 numbers of tokens, none of which is 0.
+    """
+
+    words: list[str]
+    tokens: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(n_words,) how often each word occurs."""
+        return np.bincount(self.tokens, minlength=len(self.words))
+
+
 class StoreWriter:
     """Gathers what ``write_store`` writes."""
 
@@ -97,24 +115,16 @@ class StoreWriter:
         self.n_tokens = self.n_sentences = 0
         _write(starts, np.zeros(1, "<i8"))
 
-    def add(self, words: list[str], tokens: np.ndarray, lengths: np.ndarray) -> None:
-        """Add sentences.
-
-        words: Their distinct words.
-        tokens: (n_tokens,) positions in ``words``, sentence after sentence.
-        lengths: (n_sentences,) their numbers of words, none of which is 0.
-        """
-        for word in words:
-            if word not in self._ids:
-                self._ids[word] = len(self._ids)
-                self._counts.append(0)
-        ids = np.array([self._ids[word] for word in words], dtype="<i4")
-        for i, n in zip(ids.tolist(), np.bincount(tokens, minlength=len(words)).tolist()):
+    def add(self, chunk: Chunk) -> None:
+        """RAISES OSError: The disk is full, or something else is wrong with it."""
+        ids = [self._ids.setdefault(word, len(self._ids)) for word in chunk.words]
+        self._counts.extend([0] * (len(self._ids) - len(self._counts)))
+        for i, n in zip(ids, chunk.counts.tolist()):
             self._counts[i] += n
-        _write(self._tokens, ids[tokens])
-        _write(self._starts, (self.n_tokens + np.cumsum(lengths)).astype("<i8"))
-        self.n_tokens += len(tokens)
-        self.n_sentences += len(lengths)
+        _write(self._tokens, np.array(ids, "<i4")[chunk.tokens])
+        _write(self._starts, (self.n_tokens + np.cumsum(chunk.lengths)).astype("<i8"))
+        self.n_tokens += len(chunk.tokens)
+        self.n_sentences += len(chunk.lengths)
 
     @property
     def words(self) -> list[str]:

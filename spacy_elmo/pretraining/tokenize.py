@@ -10,15 +10,15 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import numpy as np
 import spacy
@@ -30,7 +30,7 @@ from spacy.util import get_lang_class, registry
 
 from ..spans import SpanGetter, get_sentences
 from .text import Reader, Text
-from .token_store import TokenStore, write_store
+from .token_store import Chunk, TokenStore, write_store
 
 CHUNK_CHARACTERS = 500_000  # of the texts that a process is given at once
 _CHARACTERS_A_WORD = 5  # about
@@ -38,25 +38,12 @@ _MAX_WORDS_KNOWN = 200_000  # by a process: 150 MB. spaCy's vocabulary never for
 _SENTENCES = {"@span_getters": "spacy-elmo.sentences.v1"}  # the component's default
 
 
-class Chunk(NamedTuple):
-    """The sentences of some texts.
-
-    words: (n_words,) the distinct words, in the order in which they come.
-    tokens: (n_tokens,) int32 positions in ``words``, sentence after sentence.
-    lengths: (n_sentences,) int64 numbers of tokens, none of which is 0.
-    """
-
-    words: list[str]
-    tokens: np.ndarray
-    lengths: np.ndarray
-
-
 @dataclass(frozen=True)
 class Tokenization:
     """How texts become sentences, in a form that other processes can be given.
 
     nlp_config: The tokenizer's part of the block [nlp]: "lang" and "tokenizer".
-    tokenizer: The tokenizer's own data, as it gives them to ``to_bytes``.
+    tokenizer: The tokenizer's own data, if it has the method ``to_bytes``.
     get_spans: The span getter's block.
     """
 
@@ -66,12 +53,14 @@ class Tokenization:
 
     @classmethod
     def of(cls, nlp: Language, get_spans: Optional[dict[str, Any]] = None) -> "Tokenization":
-        """nlp: A pipeline, of which the tokenizer is taken.
+        """nlp: A pipeline whose config says how its tokenizer is made.
         get_spans: The span getter's block; by default the component's.
         """
         config = {key: nlp.config["nlp"][key] for key in ("lang", "tokenizer")}
         tokenizer: Any = nlp.tokenizer
-        return cls(config, tokenizer.to_bytes(exclude=["vocab"]), get_spans or _SENTENCES)
+        # Registered ones need have nothing but __call__.
+        data = tokenizer.to_bytes(exclude=["vocab"]) if hasattr(tokenizer, "to_bytes") else b""
+        return cls(config, data, get_spans or _SENTENCES)
 
     def describe(self) -> dict[str, Any]:
         """What shapes the sentences, as JSON."""
@@ -85,8 +74,9 @@ class Tokenization:
     def make_nlp(self) -> Language:
         """A pipeline with this tokenizer and no components."""
         nlp = get_lang_class(self.nlp_config["lang"]).from_config({"nlp": self.nlp_config})
-        tokenizer: Any = nlp.tokenizer
-        tokenizer.from_bytes(self.tokenizer, exclude=["vocab"])
+        if self.tokenizer:
+            tokenizer: Any = nlp.tokenizer
+            tokenizer.from_bytes(self.tokenizer, exclude=["vocab"])
         return nlp
 
     def make_span_getter(self) -> SpanGetter:
@@ -120,9 +110,12 @@ def tokenize(
     with FileLock(directory / ".lock"):
         if fingerprint is not None and (store := _find(directory, origin)) is not None:
             return store
-        with write_store(directory, origin) as writer:
-            for chunk in tokenized_chunks(read, tokenization, n_process):
-                writer.add(chunk.words, chunk.tokens, chunk.lengths)
+        with (
+            write_store(directory, origin) as writer,
+            closing(tokenized_chunks(read, tokenization, n_process)) as chunks,
+        ):
+            for chunk in chunks:
+                writer.add(chunk)
             if not writer.n_tokens:
                 raise ValueError("There are no words in the texts.")
         return TokenStore.open(directory)
@@ -139,7 +132,7 @@ def _find(directory: Path, origin: dict[str, Any]) -> Optional[TokenStore]:
 
 def tokenized_chunks(
     read: Reader, tokenization: Tokenization, n_process: Optional[int] = None
-) -> Iterator[Chunk]:
+) -> Generator[Chunk, None, None]:
     """The sentences of a corpus, while a bar shows the progress. Every token that isn't
     whitespace comes once: of the windows of a long sentence, each gives the part it is used for.
 
@@ -148,6 +141,7 @@ def tokenized_chunks(
     n_process: How many processes tokenize; by default one a core. Docs are tokenized already:
         this process cuts them into sentences.
     YIELDS: The sentences of some texts after the other, the same for any number of processes.
+        The processes end with the generator.
     RAISES ValueError, OSError, ImportError: As ``tokenize``.
     """
     n_process = n_process or _n_cores()
@@ -176,7 +170,7 @@ def _n_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(os.cpu_count() or 1, 61)  # a pool takes no more on Windows
 
 
 def _in_chunks(texts: Iterable[Text]) -> Iterator[list[Text]]:

@@ -1,6 +1,7 @@
 import bz2
 import gzip
 import json
+import lzma
 import sys
 
 import h5py
@@ -201,7 +202,7 @@ def test_an_input_without_docs(run, source, tmp_path, kind, suffix):
         assert read_output(output) == []
 
 
-@pytest.mark.parametrize("compression", [".gz", ".bz2", ".zst"])
+@pytest.mark.parametrize("compression", [".gz", ".bz2", ".xz", ".zst"])
 def test_compressed_text(run, source, expected, tmp_path, compression):
     plain = write_input(tmp_path / "in.txt").read_bytes()
     input, output = tmp_path / f"in.txt{compression}", tmp_path / "out.hdf5"
@@ -209,9 +210,17 @@ def test_compressed_text(run, source, expected, tmp_path, compression):
         with smart_open.open(input, "wb") as file:
             file.write(plain)
     else:
-        input.write_bytes({".gz": gzip, ".bz2": bz2}[compression].compress(plain))
+        input.write_bytes({".gz": gzip, ".bz2": bz2, ".xz": lzma}[compression].compress(plain))
     assert input.read_bytes() != plain
     code, _ = run("embed", input, output, "--source", source)
+    assert code == 0
+    assert_close(read_output(output), expected)
+
+
+def test_text_of_a_url(run, source, expected, tmp_path, serve):
+    server = serve({"in.txt": write_input(tmp_path / "in.txt").read_bytes()})
+    output = tmp_path / "out.hdf5"
+    code, _ = run("embed", f"{server.url}/in.txt", output, "--source", source)
     assert code == 0
     assert_close(read_output(output), expected)
 
