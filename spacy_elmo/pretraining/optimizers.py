@@ -1,15 +1,13 @@
 """PyTorch's optimizers for the biLM's dense gradients and the softmax's sparse ones, registered for
 configs. Rates come from Thinc's schedules."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Dict, Tuple, Union
+from collections.abc import Callable, Iterator
+from typing import Any, Dict, Generator, List, Tuple, Union
 
 import torch
-from thinc.api import Schedule
 from torch import Tensor, nn
 
-LearnRate = Union[float, Schedule]
-Parameters = Iterable[Tuple[str, nn.Parameter]]
+LearnRate = Union[float, List[float], Generator]  # as Thinc's optimizers take it
 
 
 class Optimizer:
@@ -36,11 +34,11 @@ class Optimizer:
         ]
         self._parameters = named
         self._optimizers = [
-            make([named[name] for name in names], lr=_rate(learn_rate, 0))
+            make([named[name] for name in names], lr=1.0)  # replaced at every step
             for make, names in zip([make_dense, make_sparse], self._names)
             if names
         ]
-        self._learn_rate = learn_rate
+        self._rates = _Rates(learn_rate)
 
     def step(self, step: int) -> float:
         """Update the parameters by their gradients.
@@ -48,7 +46,7 @@ class Optimizer:
         step: Steps before this one.
         RETURNS: The learn rate.
         """
-        rate = _rate(self._learn_rate, step)
+        rate = self._rates.at(step)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -92,8 +90,23 @@ class Optimizer:
 OptimizerFactory = Callable[[nn.Module, Callable[[str], bool]], Optimizer]
 
 
-def _rate(learn_rate: LearnRate, step: int) -> float:
-    return float(learn_rate(step) if callable(learn_rate) else learn_rate)
+class _Rates:
+    """The values of a schedule by step. Its last value stays.
+
+    learn_rate: A schedule, which Thinc makes as a generator, or one value.
+    """
+
+    def __init__(self, learn_rate: LearnRate) -> None:
+        self._values = iter([learn_rate] if isinstance(learn_rate, (int, float)) else learn_rate)
+        self._n_taken = 0
+        self._value = 0.0
+
+    def at(self, step: int) -> float:
+        """step: Never lower than before."""
+        while self._n_taken <= step:
+            self._value = float(next(self._values, self._value))
+            self._n_taken += 1
+        return self._value
 
 
 def configure_adam(
@@ -102,7 +115,7 @@ def configure_adam(
     """spacy-elmo.Adam.v1: Adam (Kingma and Ba 2015). Of the softmax, only the rows that a batch
     used are updated, moments included (PyTorch's ``SparseAdam``).
 
-    learn_rate (Union[float, Schedule]): The rate, or its schedule over steps.
+    learn_rate (Union[float, List[float], Generator]): The rate, or its schedule over steps.
     beta1 (float): Decay of the mean gradient.
     beta2 (float): Decay of the mean squared gradient.
     eps (float): Keeps the denominator from zero.
@@ -125,7 +138,7 @@ def configure_adagrad(
 ) -> OptimizerFactory:
     """spacy-elmo.Adagrad.v1: Adagrad (Duchi et al. 2011), with bilm-tf's settings by default.
 
-    learn_rate (Union[float, Schedule]): The rate, or its schedule over steps.
+    learn_rate (Union[float, List[float], Generator]): The rate, or its schedule over steps.
     initial_accumulator (float): Where the sums of squared gradients start.
     eps (float): Keeps the denominator from zero.
     """
