@@ -1,8 +1,8 @@
 """The time steps of a projected LSTM, with their gradient.
 
-PyTorch's automatic gradient records some twenty operations a time step, and sums the weights'
-gradients step by step. Written out, a backward step has six, all that doesn't depend on later steps
-is computed for all steps at once, and each weight's gradient is one large product.
+PyTorch's automatic gradient records each operation of each time step, and sums the weights'
+gradients step by step. Written out, both loops run without Python, and each weight's gradient is
+one large product.
 """
 
 from typing import Any, List, NamedTuple, Optional, Tuple
@@ -56,26 +56,29 @@ class Recurrence(torch.autograd.Function):
         bias: Tensor,
         steps: Steps,
     ) -> Tuple[Tensor, Tensor, Tensor]:
-        weights = [weight.to(steps.dtype) for weight in (weight_ih, weight_hh, weight_hr)]
-        typed_inputs = inputs.to(steps.dtype)
         onednn = steps.dtype == torch.float32 and has_onednn(inputs.device, "float32")
+        weights = [weight.to(steps.dtype) for weight in (weight_ih, weight_hh, weight_hr)]
+        x = inputs.to(steps.dtype)
         # tanh(x) = 2 sigmoid(2 x) - 1, which PyTorch computes ten times as fast. The doubling of
         # the candidate's x goes into its weights: it changes no digit.
         doubling = torch.ones_like(bias).view(4, -1)
         doubling[2] = 2.0
         doubling = doubling.flatten()
-        folded_ih, folded_hh = (weight * doubling.unsqueeze(1) for weight in weights[:2])
-        gates = product(typed_inputs, folded_ih.to(steps.dtype), onednn).to(inputs.dtype)
-        gates.add_(bias * doubling)
-        outputs = inputs.new_empty(len(inputs), hidden.shape[1])
-        cells, tanh_cells = (inputs.new_empty(len(inputs), cell.shape[1]) for _ in range(2))
+        folded_ih, folded_hh = (w * doubling.unsqueeze(1).to(steps.dtype) for w in weights[:2])
+        n_tokens, n_cells = len(inputs), cell.shape[1]
+        gates = inputs.new_empty(n_tokens, 4 * n_cells)
+        outputs = inputs.new_empty(n_tokens, hidden.shape[1])
+        cells, tanh_cells = (inputs.new_empty(n_tokens, n_cells) for _ in range(2))
+        # What weights are multiplied by, for their gradients.
+        read = torch.empty_like(outputs, dtype=steps.dtype)
+        squeezed = torch.empty_like(cells, dtype=steps.dtype)
         last_hidden, last_cell = _forward_steps(
-            gates, steps.sizes, hidden, cell, keep, folded_hh.to(steps.dtype), weights[2],
-            steps.cell_clip, steps.proj_clip, onednn, outputs, cells, tanh_cells,
+            product(x, folded_ih, onednn), steps.sizes, hidden, cell, keep, folded_hh, weights[2],
+            bias * doubling, steps.cell_clip, steps.proj_clip, onednn,
+            gates, outputs, cells, tanh_cells, read, squeezed,
         )  # fmt: skip
-        ctx.save_for_backward(
-            typed_inputs, hidden, cell, keep, *weights, gates, outputs, cells, tanh_cells
-        )
+        ctx.save_for_backward(x, cell, keep, *weights, gates, outputs, cells, tanh_cells)
+        ctx.read, ctx.squeezed = read, squeezed
         ctx.steps, ctx.onednn = steps, onednn
         return outputs, last_hidden, last_cell
 
@@ -84,85 +87,64 @@ class Recurrence(torch.autograd.Function):
     def backward(
         ctx: Any, d_outputs: Tensor, d_last_hidden: Tensor, d_last_cell: Tensor
     ) -> Tuple[Optional[Tensor], ...]:
-        (inputs, hidden, cell, keep, weight_ih, weight_hh, weight_hr,
+        (x, cell, keep, weight_ih, weight_hh, weight_hr,
             gates, outputs, cells, tanh_cells) = ctx.saved_tensors  # fmt: skip
         steps: Steps = ctx.steps
         onednn: bool = ctx.onednn
         dtype = d_outputs.dtype
-        previous_hidden = _previous(hidden, outputs, steps.sizes)
-        previous_cell = _previous(cell, cells, steps.sizes)
-        if keep is not None:
-            previous_hidden, previous_cell = previous_hidden * keep, previous_cell * keep
-        input_, forget, candidate, output = gates.chunk(4, dim=1)
-        # How the sum of a gate grows with the cell's gradient; for the output gate, with that of
-        # what is projected. The derivative of a sigmoid s is s (1 - s), of a tanh t 1 - t * t.
-        slopes = torch.empty_like(gates)
-        torch.addcmul(gates, gates, gates, value=-1.0, out=slopes)
-        slopes_i, slopes_f, slopes_c, slopes_o = slopes.chunk(4, dim=1)
-        slopes_i.mul_(candidate)
-        slopes_f.mul_(previous_cell)
-        slopes_o.mul_(tanh_cells)
-        torch.addcmul(input_, input_ * candidate, candidate, value=-1.0, out=slopes_c)
-        through_tanh = torch.addcmul(output, output * tanh_cells, tanh_cells, value=-1.0)
-        passed = forget
-        if steps.cell_clip is not None:
-            # Where the cell was clipped, nothing before it has a gradient.
-            inside = cells.abs() < steps.cell_clip
-            slopes.view(len(slopes), 4, -1)[:, :3].mul_(inside.unsqueeze(1))
-            passed = forget * inside
-        if keep is not None:
-            passed = passed * keep
-        d_gates = torch.empty_like(gates)
-        d_projected = torch.empty_like(outputs)
+        d_gates = torch.empty_like(gates, dtype=steps.dtype)
+        d_projected = torch.empty_like(ctx.read)
         d_hidden, d_cell = _backward_steps(
-            d_outputs.contiguous(), d_last_hidden, d_last_cell, steps.sizes, outputs, keep,
-            slopes, through_tanh, passed, weight_hh.t().contiguous(), weight_hr.t().contiguous(),
-            steps.proj_clip, onednn, d_gates, d_projected,
+            d_outputs, d_last_hidden, d_last_cell, steps.sizes, cell, keep,
+            weight_hh.t().contiguous(), weight_hr.t().contiguous(),
+            steps.cell_clip, steps.proj_clip, onednn, gates, outputs, cells, tanh_cells,
+            d_gates, d_projected,
         )  # fmt: skip
-        typed_gates = d_gates.to(steps.dtype)
-        transposed = typed_gates.t()
-        d_weight_ih = product(transposed, inputs.t(), onednn).to(dtype)
-        d_weight_hh = product(transposed, previous_hidden.to(steps.dtype).t(), onednn).to(dtype)
-        squeezed = (output * tanh_cells).to(steps.dtype)
-        d_weight_hr = product(d_projected.to(steps.dtype).t(), squeezed.t(), onednn).to(dtype)
+        transposed = d_gates.t()
         d_inputs = None
         if ctx.needs_input_grad[0]:
-            d_inputs = product(typed_gates, weight_ih.t(), onednn).to(dtype)
+            d_inputs = product(d_gates, weight_ih.t(), onednn).to(dtype)
         return (
-            d_inputs, d_hidden, d_cell, None, d_weight_ih, d_weight_hh, d_weight_hr,
-            d_gates.sum(dim=0), None,
-        )  # fmt: skip
+            d_inputs,
+            d_hidden,
+            d_cell,
+            None,
+            product(transposed, x.t(), onednn).to(dtype),
+            product(transposed, ctx.read.t(), onednn).to(dtype),
+            product(d_projected.t(), ctx.squeezed.t(), onednn).to(dtype),
+            d_gates.sum(dim=0, dtype=dtype),
+            None,
+        )
 
 
-def _previous(first: Tensor, following: Tensor, sizes: List[int]) -> Tensor:
-    """What each token of a packed batch found as state: (n_tokens, …).
-
-    first: (n_sentences, …), before the first step.
-    following: (n_tokens, …), after each token.
-    """
-    steps = following.split_with_sizes(sizes)
-    return torch.cat([first[: sizes[0]], *(step[:n] for step, n in zip(steps, sizes[1:]))])
+# Steps are small enough to stay in a core's cache, all of them together are not: so whatever can
+# be computed by step is.
 
 
 @scripted
 def _forward_steps(
-    gates: Tensor,
+    sums: Tensor,
     sizes: List[int],
     hidden: Tensor,
     cell: Tensor,
     keep: Optional[Tensor],
     weight_hh: Tensor,
     weight_hr: Tensor,
+    bias: Tensor,
     cell_clip: Optional[float],
     proj_clip: Optional[float],
     onednn: bool,
+    gates: Tensor,
     outputs: Tensor,
     cells: Tensor,
     tanh_cells: Tensor,
+    read: Tensor,
+    squeezed: Tensor,
 ) -> Tuple[Tensor, Tensor]:
-    """gates: The inputs' half of the sums; becomes the gates, the candidate as a tanh.
-    outputs, cells, tanh_cells: Written. RETURNS: The last hidden and cell of each sentence."""
-    dtype = weight_hh.dtype
+    """sums: The inputs' part of the gates.
+    gates, outputs, cells, tanh_cells, read, squeezed: Written; the candidates among the gates as
+        tanh, ``read`` the hidden that each token finds, ``squeezed`` what is projected.
+    RETURNS: The last hidden and cell of each sentence."""
     ended_hidden: List[Tensor] = []
     ended_cell: List[Tensor] = []
     start = 0
@@ -174,21 +156,21 @@ def _forward_steps(
             hidden, cell = hidden[:size], cell[:size]
         if keep is not None:
             hidden, cell = hidden * keep[start:end], cell * keep[start:end]
-        step = gates[start:end]
-        step.add_(product(hidden.to(dtype), weight_hh, onednn)).sigmoid_()
+        found = read[start:end].copy_(hidden)
+        step = gates[start:end].copy_(sums[start:end])
+        step.add_(product(found, weight_hh, onednn).to(step.dtype)).add_(bias).sigmoid_()
         input_, forget, candidate, output = step.chunk(4, dim=1)
         candidate.mul_(2.0).sub_(1.0)
         new_cell = cells[start:end]
         torch.mul(forget, cell, out=new_cell)
-        new_cell.addcmul_(input_, candidate)
+        cell = new_cell.addcmul_(input_, candidate)
         if cell_clip is not None:
-            new_cell.clamp_(-cell_clip, cell_clip)
-        cell = new_cell
+            cell.clamp_(-cell_clip, cell_clip)
         tanh_cell = tanh_cells[start:end]
         torch.mul(cell, 2.0, out=tanh_cell)
         tanh_cell.sigmoid_().mul_(2.0).sub_(1.0)
-        hidden = outputs[start:end]
-        hidden.copy_(product((output * tanh_cell).to(dtype), weight_hr, onednn))
+        projected = squeezed[start:end].copy_(output * tanh_cell)
+        hidden = outputs[start:end].copy_(product(projected, weight_hr, onednn))
         if proj_clip is not None:
             hidden.clamp_(-proj_clip, proj_clip)
         start = end
@@ -206,53 +188,64 @@ def _backward_steps(
     d_last_hidden: Tensor,
     d_last_cell: Tensor,
     sizes: List[int],
-    outputs: Tensor,
+    first_cell: Tensor,
     keep: Optional[Tensor],
-    slopes: Tensor,
-    through_tanh: Tensor,
-    passed: Tensor,
     weight_hh: Tensor,
     weight_hr: Tensor,
+    cell_clip: Optional[float],
     proj_clip: Optional[float],
     onednn: bool,
+    gates: Tensor,
+    outputs: Tensor,
+    cells: Tensor,
+    tanh_cells: Tensor,
     d_gates: Tensor,
     d_projected: Tensor,
 ) -> Tuple[Tensor, Tensor]:
-    """weight_hh, weight_hr: Transposed. d_gates, d_projected: Written.
+    """weight_hh, weight_hr: Transposed. d_gates, d_projected: Written; gradients of what the gates
+    are made of and of the outputs before their limit.
     RETURNS: The gradients of the states that the steps started from."""
-    dtype = weight_hh.dtype
     n_steps = len(sizes)
-    n_cells = through_tanh.shape[1]
+    n_cells = cells.shape[1]
     size = sizes[n_steps - 1]
     end = outputs.shape[0]
     d_hidden, d_cell = d_last_hidden[:size], d_last_cell[:size]
-    for i in range(n_steps):
-        if sizes[n_steps - 1 - i] > size:  # sentences that end at this step
-            old, size = size, sizes[n_steps - 1 - i]
+    for i in range(n_steps - 1, -1, -1):
+        if sizes[i] > size:  # sentences that end at this step
+            old, size = size, sizes[i]
             d_hidden = torch.cat([d_hidden, d_last_hidden[old:size]])
             d_cell = torch.cat([d_cell, d_last_cell[old:size]])
         start = end - size
-        d_step = d_projected[start:end]
-        torch.add(d_outputs[start:end], d_hidden, out=d_step)
+        d_hidden = d_hidden + d_outputs[start:end]
         if proj_clip is not None:
-            d_step.mul_(outputs[start:end].abs() < proj_clip)
-        d_squeezed = product(d_step.to(dtype), weight_hr, onednn)
-        d_cell = torch.addcmul(d_cell, d_squeezed, through_tanh[start:end])
-        d_gate = d_gates[start:end]
-        slope = slopes[start:end]
-        torch.mul(
-            slope.view(size, 4, n_cells)[:, :3],
-            d_cell.unsqueeze(1),
-            out=d_gate.view(size, 4, n_cells)[:, :3],
-        )
-        torch.mul(
-            slope.narrow(1, 3 * n_cells, n_cells),
-            d_squeezed,
-            out=d_gate.narrow(1, 3 * n_cells, n_cells),
-        )
-        d_hidden = product(d_gate.to(dtype), weight_hh, onednn).to(d_outputs.dtype)
+            # Beyond a limit, nothing that led there has a gradient.
+            d_hidden.mul_(outputs[start:end].abs() < proj_clip)
+        d_squeezed = product(d_projected[start:end].copy_(d_hidden), weight_hr, onednn).to(d_cell.dtype)
+        gate = gates[start:end]
+        input_, forget, candidate, output = gate.chunk(4, dim=1)
+        tanh_cell = tanh_cells[start:end]
+        # The derivative of a tanh t is 1 - t * t, of a sigmoid s it is s - s * s.
+        through_tanh = torch.addcmul(output, output * tanh_cell, tanh_cell, value=-1.0)
+        d_cell = torch.addcmul(d_cell, d_squeezed, through_tanh)
+        if cell_clip is not None:
+            d_cell.mul_(cells[start:end].abs() < cell_clip)
+        previous_cell = first_cell[:size]
+        if i > 0:
+            before = start - sizes[i - 1]
+            previous_cell = cells[before : before + size]
+        slopes = torch.addcmul(gate, gate, gate, value=-1.0)
+        of_input, of_forget, of_candidate, of_output = slopes.chunk(4, dim=1)
+        of_input.mul_(candidate).mul_(d_cell)
+        of_forget.mul_(previous_cell).mul_(d_cell)
+        if keep is not None:
+            of_forget.mul_(keep[start:end])
+        torch.addcmul(input_, input_ * candidate, candidate, value=-1.0, out=of_candidate)
+        of_candidate.mul_(d_cell)
+        of_output.mul_(tanh_cell).mul_(d_squeezed)
+        d_hidden = product(d_gates[start:end].copy_(slopes), weight_hh, onednn).to(d_cell.dtype)
+        d_cell = d_cell * forget
         if keep is not None:
             d_hidden = d_hidden * keep[start:end]
-        d_cell = d_cell * passed[start:end]
+            d_cell.mul_(keep[start:end])
         end = start
     return d_hidden, d_cell
