@@ -1,11 +1,17 @@
 """The softmax over the output vocabulary, and its estimate from a sample of it."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from ..bilm.kernels import has_onednn, product
+from ..bilm.scripting import scripted
+
+BLOCK_TOKENS = 64  # whose logits exist at a time
 
 
 class Samples(NamedTuple):
@@ -82,20 +88,97 @@ class SampledSoftmax(nn.Module):
         samples: Of ``sampler``. If they are all words, the loss is exact.
         RETURNS: In nats a token.
         """
+        device = targets.device
+        corrections = torch.zeros(len(targets) + len(samples.ids), device=device)
         ids = torch.cat([targets, samples.ids])
-        rows = nn.functional.embedding(ids, self.weight, sparse=True)
-        biases = self.bias[ids]
-        n_targets = len(targets)
-        right = (outputs * rows[:n_targets]).sum(dim=1) + biases[:n_targets]
-        others = torch.matmul(outputs, rows[n_targets:].t())
-        corrections = biases[n_targets:]
         if samples.n_draws:
-            right = right - sampler.log_expected(targets, samples.n_draws)
-            corrections = corrections - sampler.log_expected(samples.ids, samples.n_draws)
-        others = others + corrections
-        position = torch.full((len(self.weight),), -1, device=targets.device)
-        position[samples.ids] = torch.arange(len(samples.ids), device=targets.device)
-        hits = position[targets]
-        tokens = (hits >= 0).nonzero().squeeze(1)
-        others = others.index_put((tokens, hits[tokens]), others.new_tensor(-math.inf))
-        return (torch.logaddexp(right, others.logsumexp(dim=1)) - right).mean()
+            corrections = sampler.log_expected(ids, samples.n_draws)
+        position = torch.full((len(self.weight),), -1, device=device)
+        position[samples.ids] = torch.arange(len(samples.ids), device=device)
+        dtype = outputs.dtype
+        if torch.is_autocast_enabled(device.type):
+            dtype = torch.get_autocast_dtype(device.type)
+        with torch.autocast(device.type, enabled=False):
+            return _SampledLoss.apply(
+                outputs,
+                nn.functional.embedding(ids, self.weight, sparse=True),
+                self.bias[ids] - corrections,
+                position[targets],
+                dtype,
+            )
+
+
+class _SampledLoss(torch.autograd.Function):
+    """The loss of logits, and its gradients with it, a few tokens at a time: logits of all tokens
+    and samples would go through memory a dozen times.
+
+    outputs: (n_tokens, width).
+    rows: (n_tokens + n_samples, width), of the right words, then of the samples.
+    biases: (n_tokens + n_samples,), corrected.
+    hits: (n_tokens,) int64: which of the samples is the right word; -1 for none.
+    dtype: What matrix products are computed in.
+    RETURNS: The mean loss.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, outputs: Tensor, rows: Tensor, biases: Tensor, hits: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        n_tokens = len(outputs)
+        onednn = dtype == torch.float32 and has_onednn(outputs.device, "float32")
+        losses, shares, d_right, d_biases = _losses(
+            outputs, rows[:n_tokens], biases[:n_tokens], rows[n_tokens:].to(dtype),
+            biases[n_tokens:], hits, onednn, BLOCK_TOKENS,
+        )  # fmt: skip
+        typed = outputs.to(dtype)
+        d_outputs = product(shares, rows[n_tokens:].to(dtype).t(), onednn).to(outputs.dtype)
+        d_outputs.addcmul_(d_right.unsqueeze(1), rows[:n_tokens])
+        of_samples = product(shares.t(), typed.t(), onednn).to(outputs.dtype)
+        d_rows = torch.cat([d_right.unsqueeze(1) * outputs, of_samples])
+        d_biases = torch.cat([d_right, d_biases])
+        ctx.gradients = [gradient.div_(n_tokens) for gradient in (d_outputs, d_rows, d_biases)]
+        return losses.mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_loss: Tensor) -> tuple[Optional[Tensor], ...]:
+        return (*(gradient * d_loss for gradient in ctx.gradients), None, None)
+
+
+@scripted
+def _losses(
+    outputs: Tensor,
+    right_rows: Tensor,
+    right_biases: Tensor,
+    rows: Tensor,
+    biases: Tensor,
+    hits: Tensor,
+    onednn: bool,
+    block_tokens: int,
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """RETURNS: Each token's loss; the samples' shares of its probability, which are the gradients
+    of their logits, (n_tokens, n_samples), in the type of ``rows``; the gradient of the right
+    word's logit; and that of the samples' biases."""
+    n_tokens = outputs.shape[0]
+    shares = torch.empty([n_tokens, rows.shape[0]], dtype=rows.dtype, device=rows.device)
+    right = (outputs * right_rows).sum(dim=1).add_(right_biases)
+    losses = torch.empty_like(right)
+    d_right = torch.empty_like(right)
+    d_biases = torch.zeros_like(biases)
+    for start in range(0, n_tokens, block_tokens):
+        end = min(start + block_tokens, n_tokens)
+        logits = product(outputs[start:end].to(rows.dtype), rows, onednn).to(outputs.dtype)
+        logits.add_(biases)
+        hit = hits[start:end]
+        found = (hit >= 0).nonzero().squeeze(1)
+        logits.index_put_([found, hit[found]], torch.full_like(logits[0, 0], -float("inf")))
+        largest = torch.maximum(logits.amax(dim=1), right[start:end])
+        powers = logits.sub_(largest.unsqueeze(1)).exp_()
+        power_of_right = (right[start:end] - largest).exp_()
+        total = powers.sum(dim=1).add_(power_of_right)
+        losses[start:end] = total.log().add_(largest).sub_(right[start:end])
+        d_right[start:end] = power_of_right.div_(total).sub_(1.0)
+        powers.div_(total.unsqueeze(1))
+        shares[start:end].copy_(powers)
+        d_biases.add_(powers.sum(dim=0))
+    return losses, shares, d_right, d_biases
