@@ -220,7 +220,9 @@ def _backward_steps(
         if proj_clip is not None:
             # Beyond a limit, nothing that led there has a gradient.
             d_hidden.mul_(outputs[start:end].abs() < proj_clip)
-        d_squeezed = product(d_projected[start:end].copy_(d_hidden), weight_hr, onednn).to(d_cell.dtype)
+        d_squeezed = product(d_projected[start:end].copy_(d_hidden), weight_hr, onednn).to(
+            d_cell.dtype
+        )
         gate = gates[start:end]
         input_, forget, candidate, output = gate.chunk(4, dim=1)
         tanh_cell = tanh_cells[start:end]

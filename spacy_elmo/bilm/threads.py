@@ -1,11 +1,12 @@
 """Work that runs on different cores side by side."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from threading import Barrier
-from typing import TypeVar
+from typing import Optional, TypeVar
 
 import torch
 
@@ -13,7 +14,11 @@ ResultT = TypeVar("ResultT")
 
 
 def side_by_side(
-    tasks: Sequence[Callable[[], ResultT]], device: torch.device, *, with_gradients: bool = False
+    tasks: Sequence[Callable[[], ResultT]],
+    device: torch.device,
+    *,
+    with_gradients: bool = False,
+    n_threads: Optional[int] = None,
 ) -> list[ResultT]:
     """Run tasks, each on its share of PyTorch's threads, if they don't record gradients, and in
     the caller's mode (``no_grad`` or ``inference_mode``).
@@ -26,9 +31,10 @@ def side_by_side(
     device: What they compute on. If it isn't the CPU, they run one after the other.
     with_gradients: The tasks compute gradients themselves, each its own. (A graph that they left
         behind would be gone through by one thread.)
+    n_threads: How many threads they share, by default the caller's.
     RETURNS: Their results, in order.
     """
-    n_threads = torch.get_num_threads()
+    n_threads = n_threads or torch.get_num_threads()
     in_turns = torch.is_grad_enabled() and not with_gradients
     if n_threads == 1 or device.type != "cpu" or in_turns:
         return [task() for task in tasks]
@@ -42,6 +48,20 @@ def side_by_side(
     return [future.result() for future in futures]
 
 
+@contextmanager
+def one_thread() -> Iterator[int]:
+    """Compute with one thread, which waits for no other after each operation.
+
+    YIELDS: How many threads there were, for ``side_by_side``.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield n_threads
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 @cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     """Two threads of Python that share PyTorch's."""
@@ -50,11 +70,12 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
         torch.get_num_threads()  # else the first operation replaces what is set here
         torch.set_num_threads(n_threads // 2)
 
+    caller = torch.get_num_threads()
     pool = ThreadPoolExecutor(2, "spacy-elmo", start)
     both = Barrier(2)  # starts the second thread now, even if the first has nothing to do
     for future in [pool.submit(both.wait) for _ in range(2)]:
         future.result()
-    torch.set_num_threads(n_threads)  # the threads have changed the value that new ones get
+    torch.set_num_threads(caller)  # the threads have changed the value that new ones get
     return pool
 
 

@@ -70,7 +70,9 @@ class Optimizer:
             state = {
                 i: {
                     # Adam counts steps in a float tensor, SparseAdam in an int.
-                    key.removesuffix(f".{name}"): int(value) if value.dtype == torch.int64 else value
+                    key.removesuffix(f".{name}"): int(value)
+                    if value.dtype == torch.int64
+                    else value
                     for key, value in tensors.items()
                     if key.endswith(f".{name}") and "." not in key.removesuffix(f".{name}")
                 }

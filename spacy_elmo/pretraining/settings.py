@@ -1,7 +1,7 @@
 """A config of pretraining, resolved and checked."""
 
 from dataclasses import dataclass
-from typing import Any, Optional, TypeVar
+from typing import Any, TypeVar
 
 import spacy
 from pydantic import BaseModel, ValidationError

@@ -24,9 +24,7 @@ def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabula
     if settings.path is not None:
         return Vocabulary.read(settings.path)
     counts = dict(zip(store.words, store.counts.tolist()))
-    return Vocabulary.from_counts(
-        counts, min_count=settings.min_count, max_size=settings.max_size
-    )
+    return Vocabulary.from_counts(counts, min_count=settings.min_count, max_size=settings.max_size)
 
 
 def make_model(

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..bilm.network import LSTMStates, States
-from ..bilm.threads import side_by_side
+from ..bilm.threads import one_thread, side_by_side
 from .batches import Batch
 from .language_model import LanguageModel
 from .softmax import LogUniformSampler, Samples
-
 
 ResultT = TypeVar("ResultT")
 
@@ -69,6 +68,10 @@ class TrainingStep:
     def __call__(self, batch: Batch) -> Losses:
         """Set the gradients of all parameters, of the mean loss of both directions, and move the
         states on to the end of the batch."""
+        with one_thread() as self._n_threads:
+            return self._compute(batch)
+
+    def _compute(self, batch: Batch) -> Losses:
         network, softmax = self.model.network, self.model.softmax
         samples = self._sampler.sample(self.random)
         samples = Samples(samples.ids.to(self.device), samples.n_draws)
@@ -102,7 +105,8 @@ class TrainingStep:
         return Losses(forward.loss, backward.loss)
 
     def _side_by_side(self, tasks: list[Callable[[], ResultT]]) -> list[ResultT]:
-        return side_by_side(tasks, self.device, with_gradients=True)
+        n_threads = self._n_threads
+        return side_by_side(tasks, self.device, with_gradients=True, n_threads=n_threads)
 
     def _encode(self, words: list[str]) -> Tensor:
         encoder = self.model.network.token_encoder

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..bilm.lstm import LSTMState
+from ..bilm.threads import one_thread
 from .batches import Batches
 from .gradients import clip_gradients
 from .language_model import LanguageModel
@@ -92,12 +93,14 @@ class Trainer:
         batch = self.batches.next()
         losses = self.compute(batch)
         self.processes.average_gradients(self.model)
-        norm = clip_gradients(self.model.parameters(), self.max_grad_norm)
+        with one_thread():
+            norm = clip_gradients(self.model.parameters(), self.max_grad_norm)
         forward, backward, n_tokens = self.processes.sum([*losses, batch.keep.numel()])
         n = self.processes.world_size
         # Losses and gradients are everyone's now, so all processes decide alike.
         if math.isfinite(forward) and math.isfinite(backward) and math.isfinite(norm):
-            self.learn_rate = self.optimizer.step(progress.steps)
+            with one_thread():
+                self.learn_rate = self.optimizer.step(progress.steps)
             sums = progress.loss_sums
             progress.loss_sums = (sums[0] + forward / n, sums[1] + backward / n)
             progress.n_losses += 1
