@@ -206,7 +206,6 @@ def _backward_steps(
     are made of and of the outputs before their limit.
     RETURNS: The gradients of the states that the steps started from."""
     n_steps = len(sizes)
-    n_cells = cells.shape[1]
     size = sizes[n_steps - 1]
     end = outputs.shape[0]
     d_hidden, d_cell = d_last_hidden[:size], d_last_cell[:size]

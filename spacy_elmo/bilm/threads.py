@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from threading import Barrier
-from typing import Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 import torch
 
@@ -38,9 +38,9 @@ def side_by_side(
     in_turns = torch.is_grad_enabled() and not with_gradients
     if n_threads == 1 or device.type != "cpu" or in_turns:
         return [task() for task in tasks]
-    mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad
-    if with_gradients:
-        mode = torch.enable_grad
+    mode: Callable[[], Any] = torch.enable_grad
+    if not with_gradients:
+        mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad
     try:
         futures = [_pool(n_threads).submit(mode()(task)) for task in tasks]
     except RuntimeError:  # the interpreter is ending, and starts nothing in other threads

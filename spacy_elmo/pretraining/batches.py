@@ -106,9 +106,9 @@ class Batches:
                     self._sentences[stream], self._positions[stream] = -1, 0
         # Words stand by their length, so that a unique number is their position.
         distinct, rows_of_words = np.unique(self._by_length[inputs], return_inverse=True)
-        words = [self._words[word] for word in self._ordered[distinct]]
+        read = [self._words[word] for word in self._ordered[distinct]]
         return Batch(
-            (words[: len(words) // 2], words[len(words) // 2 :]),
+            (read[: len(read) // 2], read[len(read) // 2 :]),
             torch.from_numpy(rows_of_words.reshape(2, -1)),
             torch.from_numpy(self._targets[targets].reshape(2, -1)),
             torch.from_numpy(keep.reshape(-1, 1)),

@@ -67,17 +67,7 @@ class Optimizer:
         RAISES ValueError: They are another optimizer's.
         """
         for names, optimizer in zip(self._names, self._optimizers):
-            state = {
-                i: {
-                    # Adam counts steps in a float tensor, SparseAdam in an int.
-                    key.removesuffix(f".{name}"): int(value)
-                    if value.dtype == torch.int64
-                    else value
-                    for key, value in tensors.items()
-                    if key.endswith(f".{name}") and "." not in key.removesuffix(f".{name}")
-                }
-                for i, name in enumerate(names)
-            }
+            state = {i: _state_of(name, tensors) for i, name in enumerate(names)}
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state, "param_groups": groups})
         if self.tensors().keys() != tensors.keys():
@@ -90,6 +80,16 @@ class Optimizer:
 
 
 OptimizerFactory = Callable[[nn.Module, Callable[[str], bool]], Optimizer]
+
+
+def _state_of(parameter: str, tensors: Dict[str, Tensor]) -> Dict[str, Any]:
+    state: Dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        key, _, of = name.partition(".")
+        if of == parameter:
+            # Adam counts steps in a float tensor, SparseAdam in an int.
+            state[key] = int(tensor) if tensor.dtype == torch.int64 else tensor
+    return state
 
 
 class _Rates:

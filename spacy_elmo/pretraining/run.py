@@ -24,6 +24,7 @@ from .run_log import Report, RunLog
 from .settings import Settings
 from .start import get_softmax, make_model, read_model
 from .step import TrainingStep
+from .text import Reader
 from .token_store import TokenStore
 from .tokenize import tokenize
 from .trainer import Diverged, Progress, Trainer, default_precision
@@ -155,25 +156,16 @@ class Run:
         processes.wait()
 
     def _tokenize(self) -> tuple[TokenStore, Optional[TokenStore]]:
-        settings = self.settings
-        stores = []
-        for name, read in [("train", settings.corpus.train), ("dev", settings.corpus.dev)]:
-            if read is None:
-                stores.append(None)
-                continue
-            directory = Path(settings.corpus.tokens or self.output / "tokens")
-            # Whoever comes first makes the store; the others wait for it.
-            stores.append(
-                tokenize(
-                    read,
-                    directory / name,
-                    settings.tokenization,
-                    settings.training.n_process or None,
-                )
-            )
-        train, dev = stores
-        assert train is not None
-        return train, dev
+        corpus, n_process = self.settings.corpus, self.settings.training.n_process
+        directory = Path(corpus.tokens or self.output / "tokens")
+
+        # Whichever process comes first makes a store; the others wait for it.
+        def store(read: Reader, name: str) -> TokenStore:
+            tokenization = self.settings.tokenization
+            return tokenize(read, directory / name, tokenization, n_process or None)
+
+        dev = None if corpus.dev is None else store(corpus.dev, "dev")
+        return store(corpus.train, "train"), dev
 
     def _logger(self) -> Any:
         if not self.processes.is_first:
@@ -303,7 +295,7 @@ class Run:
         progress, model = trainer.progress, trainer.model
         record = RunRecord(
             name=settings.card.name or directory.name,
-            lang=settings.nlp.lang,
+            lang=settings.config["nlp"]["lang"],
             span_getter=settings.corpus.get_spans["@span_getters"],
             config=model.network.config,
             n_parameters=sum(parameter.numel() for parameter in model.network.parameters()),

@@ -56,7 +56,7 @@ class Settings:
         """
         training = self.training
         blocks = self.config["training"]
-        settings = {
+        settings: dict[str, Setting] = {
             "Optimizer": _in_words(blocks["optimizer"]),
             "Streams": training.batch_size * world_size,
             "Tokens a window": training.n_steps,

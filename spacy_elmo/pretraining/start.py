@@ -22,7 +22,7 @@ def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabula
     RAISES ValueError: There is no such file, or no words are left.
     """
     if settings.path is not None:
-        return Vocabulary.read(settings.path)
+        return Vocabulary.read(Path(settings.path))
     counts = dict(zip(store.words, store.counts.tolist()))
     return Vocabulary.from_counts(counts, min_count=settings.min_count, max_size=settings.max_size)
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -142,10 +142,12 @@ class Trainer:
         self.compute.states = None
         if "lstm.0.0.hidden" in tensors:
             n_layers = self.model.network.config.lstm.n_layers
-            to_device: Callable[[str], Tensor] = lambda name: tensors[name].to(self.compute.device)
+            device = self.compute.device
             forward, backward = (
                 [
-                    LSTMState(*(to_device(f"lstm.{direction}.{i}.{part}") for part in _PARTS))
+                    LSTMState(
+                        *(tensors[f"lstm.{direction}.{i}.{part}"].to(device) for part in _PARTS)
+                    )
                     for i in range(n_layers)
                 ]
                 for direction in range(2)

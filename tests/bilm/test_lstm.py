@@ -201,7 +201,7 @@ def test_where_nothing_is_kept_tokens_start_from_zeros(make_lstm, inputs):
 def test_autocast_computes_products_in_its_type(make_lstm, inputs):
     lstm = make_lstm().float()
     x = pack(inputs).float()
-    exact, state = lstm(x, BATCH_SIZES)
+    exact, _ = lstm(x, BATCH_SIZES)
     with torch.autocast("cpu", torch.bfloat16):
         rounded, rounded_state = lstm(x, BATCH_SIZES)
     assert rounded.dtype == rounded_state.cell.dtype == torch.float32
