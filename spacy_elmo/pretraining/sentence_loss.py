@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from .vocabulary import Vocabulary
 
 class SentenceLoss:
     """Predicts every word of sentences, and their ends: a sentence of n words makes n + 1
-    predictions in either direction, as in bilm-tf. Nothing is carried from sentence to sentence,
-    and gradients are PyTorch's to compute (``TrainingStep`` does both, and is faster).
+    predictions in either direction, as in bilm-tf. Unlike ``TrainingStep``, it carries nothing from
+    sentence to sentence, and leaves gradients to the caller.
 
     vocabulary: The words to be predicted.
     n_samples: Words of the sampled softmax.
@@ -44,7 +45,8 @@ class SentenceLoss:
         """
         device = softmax.weight.device
         begin, end = network.config.char_cnn.boundaries
-        distinct = sorted({begin, end}.union(*sentences), key=len)
+        # Not a set: its order would change from run to run, and sums with it.
+        distinct = sorted(dict.fromkeys(chain((begin, end), *sentences)), key=len)
         encoded = _encode(network, distinct, device)
         rows = {word: row for row, word in enumerate(distinct)}
         packing = Packing.from_lengths([len(words) + 1 for words in sentences], device)
