@@ -5,6 +5,7 @@ the seconds."""
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
@@ -17,9 +18,16 @@ def serve(run: Callable[[Any], object]) -> None:
 
     run: What is timed; takes a file's content.
     """
+    for content in requests():
+        run(content)
+
+
+def requests() -> Iterator[Any]:
+    """The contents of the requested files. Whoever takes the next one has done the one before,
+    which is answered then."""
     print(MARK, 0, flush=True)  # loaded
     for line in sys.stdin:
-        request = json.loads(Path(line.strip()).read_text(encoding="utf8"))
+        content = json.loads(Path(line.strip()).read_text(encoding="utf8"))
         start = time.perf_counter()
-        run(request)
+        yield content
         print(MARK, time.perf_counter() - start, flush=True)

@@ -33,8 +33,12 @@ class PooledConvolution(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (n_words, embedding_dim, n_characters); result: (n_words, n_filters)."""
-        # Not amax, whose gradient searches all values for the largest ones again.
-        return super().forward(x).max(dim=2).values
+        # As pictures of one row whose channels lie side by side: so both operations and their
+        # gradients go through several filters at once. (The gradient of amax would search all
+        # values for the largest ones again.)
+        pictures = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        y = nn.functional.conv2d(pictures, self.weight.unsqueeze(2), self.bias)
+        return nn.functional.max_pool2d(y, (1, y.shape[3])).flatten(1)
 
 
 class CharCNN(nn.Module):

@@ -16,7 +16,8 @@ class Batch(NamedTuple):
     ``w1 … wn </S>``; backward, ``</S> wn … w1`` predict ``wn … w1 <S>``. Tokens stand step after
     step.
 
-    words: The distinct words that are read, the shorter and the longer half of them.
+    words: The distinct words that are read, the shorter ones and the longer ones, which take about
+        the same time to encode.
     inputs: (2, n_steps * batch_size) int64, of both directions: positions among ``words``.
     targets: (2, n_steps * batch_size) int64, of both directions: rows of the softmax.
     keep: (n_steps * batch_size, 1) float32: 0 where a sentence begins, else 1.
@@ -28,6 +29,11 @@ class Batch(NamedTuple):
     targets: Tensor
     keep: Tensor
     n_streams: int
+
+
+# What the token encoder pads words to: begin, end and what its filters read beyond, up to a limit.
+# Other encoders only divide their work less evenly.
+_PADDING, _MAX_PADDED = 7, 50
 
 
 class Batches:
@@ -107,8 +113,11 @@ class Batches:
         # Words stand by their length, so that a unique number is their position.
         distinct, rows_of_words = np.unique(self._by_length[inputs], return_inverse=True)
         read = [self._words[word] for word in self._ordered[distinct]]
+        if len(read) == 1:
+            read *= 2  # either part has a word
+        cut = _cut([len(word) for word in read])
         return Batch(
-            (read[: len(read) // 2], read[len(read) // 2 :]),
+            (read[:cut], read[cut:]),
             torch.from_numpy(rows_of_words.reshape(2, -1)),
             torch.from_numpy(self._targets[targets].reshape(2, -1)),
             torch.from_numpy(keep.reshape(-1, 1)),
@@ -146,3 +155,16 @@ class Batches:
         self._order = self._shuffled()
         self._sentences = np.array(state["sentences"])
         self._positions = np.array(state["positions"])
+
+
+def _cut(lengths: list[int]) -> int:
+    """Where to cut words, shorter ones first, so that both parts take about the same time. Each
+    word takes as much as the longest of its part.
+
+    lengths: Of at least two words, never falling.
+    RETURNS: How many words the first part has; at least one, and one is left.
+    """
+    padded = np.minimum(np.add(lengths, _PADDING), _MAX_PADDED)
+    n_shorter = np.arange(1, len(padded))
+    costs = np.maximum(n_shorter * padded[:-1], n_shorter[::-1] * padded[-1])
+    return int(costs.argmin()) + 1
