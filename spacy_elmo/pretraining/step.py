@@ -75,7 +75,8 @@ class TrainingStep:
         network, softmax = self.model.network, self.model.softmax
         samples = self._sampler.sample(self.random)
         samples = Samples(samples.ids.to(self.device), samples.n_draws)
-        encoded = self._side_by_side([partial(self._encode, half) for half in batch.words])
+        halves = [half for half in batch.words if half]  # a single word has one half
+        encoded = self._side_by_side([partial(self._encode, half) for half in halves])
         words = torch.cat([half.detach() for half in encoded])
         stacks = [network.forward_lstm, network.backward_lstm]
         starts = self.states or (None, None)
@@ -88,7 +89,7 @@ class TrainingStep:
         forward, backward = results
         self.states = (forward.states, backward.states)
         encoder_parameters = list(network.token_encoder.parameters())
-        of_words = (forward.gradients[0] + backward.gradients[0]).split([*map(len, batch.words)])
+        of_words = (forward.gradients[0] + backward.gradients[0]).split([*map(len, halves)])
         of_encoder = self._side_by_side(
             [
                 partial(torch.autograd.grad, half, encoder_parameters, gradient)
