@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spacy_elmo.pretraining import softmax as module
-from spacy_elmo.pretraining.softmax import LogUniformSampler, Samples, SampledSoftmax
+from spacy_elmo.pretraining.softmax import LogUniformSampler, SampledSoftmax, Samples
 
 N_WORDS, WIDTH, N_TOKENS = 50, 6, 9
 
@@ -122,7 +122,7 @@ def test_samples_are_distinct_words(n_samples):
     for _ in range(50):
         ids, n_draws = LogUniformSampler(N_WORDS, n_samples).sample(random)
         assert len(ids) == len(set(ids.tolist())) == n_samples
-        assert 0 <= ids.min() and ids.max() < N_WORDS
+        assert ids.min() >= 0 and ids.max() < N_WORDS
         assert n_draws >= n_samples
 
 
