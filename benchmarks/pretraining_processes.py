@@ -3,9 +3,10 @@ perplexity after the same number of tokens. Prints a table and one line of JSON.
 
     python benchmarks/pretraining_processes.py train.txt dev.txt
 
-Both have two threads in all: one process runs both directions side by side, each of two processes
-runs one after the other. Each round has a seed of its own, so that the differences between rounds
-tell what is noise.
+One process alone runs both directions side by side on two threads, so that it has two cores to
+itself as well; each of two processes runs one direction after the other on one thread. One process
+with one thread shows what a second core brings either way. Each round has a seed of its own, so
+that the differences between rounds tell what is noise.
 """
 
 import json
@@ -25,6 +26,11 @@ from wasabi import msg
 
 CONFIG = Path(__file__).parent.parent / "configs" / "pretrain.cfg"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+KINDS = {  # processes, and threads of each
+    "one process, two threads": (1, 2),
+    "one process, one thread": (1, 1),
+    "two processes": (2, 1),
+}
 EVALUATIONS = 10  # in a run; speed is measured from the first to the last
 
 
@@ -46,7 +52,7 @@ def main(
 def measure(
     train: Path, dev: Path, config: Path, tokens: int, streams: int, eval_words: int, repeats: int
 ) -> dict[str, Any]:
-    """Train with one process and with two, in turns.
+    """Train in each kind, in turns.
 
     RETURNS: Each run's figures, and the ratios of two processes to one: the median over rounds.
     """
@@ -63,7 +69,7 @@ def measure(
     }
     with tempfile.TemporaryDirectory() as folder:
         runs = {
-            str(n): partial(_run, n, streams // n, config, Path(folder), overrides) for n in (1, 2)
+            kind: partial(_run, kind, streams, config, Path(folder), overrides) for kind in KINDS
         }
         figures = take_turns(runs, repeats)
     return {
@@ -71,43 +77,43 @@ def measure(
         "config": config.name,
         "tokens": max_steps * streams * n_steps,
         "streams": streams,
-        "processes": figures,
-        "speed_of_two_to_one": median_ratio(*_of_both(figures, "tokens_per_second")),
-        "perplexity_of_two_to_one": median_ratio(*_of_both(figures, "perplexity")),
+        "runs": figures,
+        "two_processes_to": {
+            kind: {
+                name: median_ratio(figures["two processes"][name], figures[kind][name])
+                for name in ("tokens_per_second", "perplexity")
+            }
+            for kind in list(KINDS)[:2]
+        },
     }
 
 
 def show(result: dict[str, Any]) -> None:
     """Print a table of medians and, for the perplexity, of all rounds."""
     rows = []
-    for n, figures in result["processes"].items():
+    for kind, figures in result["runs"].items():
         speed = statistics.median(figures["tokens_per_second"])
         perplexities = " ".join(f"{value:.1f}" for value in figures["perplexity"])
-        rows.append((n, result["streams"] // int(n), f"{speed:,.0f}", perplexities))
-    msg.table(rows, header=("processes", "streams of each", "tokens/s", "perplexity (rounds)"))
+        rows.append((kind, result["streams"] // KINDS[kind][0], f"{speed:,.0f}", perplexities))
+    msg.table(rows, header=("", "streams of each", "tokens/s", "perplexity (rounds)"))
 
 
-def _of_both(figures: dict[str, dict[str, list[float]]], name: str) -> list[list[float]]:
-    return [figures["2"][name], figures["1"][name]]
-
-
-def _run(
-    n_processes: int, batch_size: int, config: Path, folder: Path, overrides: dict[str, Any]
-) -> Figures:
+def _run(kind: str, streams: int, config: Path, folder: Path, overrides: dict[str, Any]) -> Figures:
     """Train in a folder of its own."""
-    n_before = len([*folder.glob(f"{n_processes}-*")])  # as many rounds
-    output = folder / f"{n_processes}-{n_before}"
+    n_processes, n_threads = KINDS[kind]
+    n_before = len([*folder.glob(f"{kind}-*")])  # as many rounds
+    output = folder / f"{kind}-{n_before}"
     values = {
         **overrides,
         "paths.tokens": folder / "tokens",  # tokenized once
-        "training.batch_size": batch_size,
+        "training.batch_size": streams // n_processes,
         "training.seed": n_before,
     }
     command = [sys.executable, *(TORCHRUN if n_processes == 2 else ())]
     command += ["-m", "spacy", "elmo", "pretrain", str(config), "--output", str(output)]
     for key, value in values.items():
         command += [f"--{key}", str(value)]
-    env = {**os.environ, "OMP_NUM_THREADS": str(2 // n_processes)}
+    env = {**os.environ, "OMP_NUM_THREADS": str(n_threads)}
     done = subprocess.run(
         command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
