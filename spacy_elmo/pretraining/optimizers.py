@@ -1,7 +1,7 @@
 """PyTorch's optimizers for the biLM's dense gradients and the softmax's sparse ones, registered for
 configs. Rates come from Thinc's schedules."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Dict, Generator, List, Tuple, Union
 
 import torch
@@ -16,6 +16,7 @@ class Optimizer:
     model: Its parameters are updated.
     is_sparse: Whether the parameter of this name has sparse gradients.
     make_dense, make_sparse: Make PyTorch's optimizers for lists of parameters.
+    remembers: What both remember of each parameter, by PyTorch's names.
     learn_rate: The rate, or its schedule over steps.
     """
 
@@ -25,6 +26,7 @@ class Optimizer:
         is_sparse: Callable[[str], bool],
         make_dense: Callable[..., torch.optim.Optimizer],
         make_sparse: Callable[..., torch.optim.Optimizer],
+        remembers: Sequence[str],
         learn_rate: LearnRate,
     ) -> None:
         named = dict(model.named_parameters())
@@ -33,6 +35,7 @@ class Optimizer:
             [name for name in named if is_sparse(name)],
         ]
         self._parameters = named
+        self._remembers = remembers
         self._optimizers = [
             make([named[name] for name in names], lr=1.0)  # replaced at every step
             for make, names in zip([make_dense, make_sparse], self._names)
@@ -66,12 +69,14 @@ class Optimizer:
 
         RAISES ValueError: They are another optimizer's.
         """
+        expected = {f"{key}.{name}" for name in self._parameters for key in self._remembers}
+        # Some optimizers remember nothing before their first step.
+        if tensors.keys() not in (expected, self.tensors().keys()):
+            raise ValueError("It was written with another optimizer or another model.")
         for names, optimizer in zip(self._names, self._optimizers):
             state = {i: _state_of(name, tensors) for i, name in enumerate(names)}
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state, "param_groups": groups})
-        if self.tensors().keys() != tensors.keys():
-            raise ValueError("It was written with another optimizer or another model.")
 
     def _states(self) -> Iterator[Tuple[str, Dict[str, Any]]]:
         for names, optimizer in zip(self._names, self._optimizers):
@@ -130,7 +135,8 @@ def configure_adam(
         def make_sparse(parameters: Any, lr: float) -> torch.optim.Optimizer:
             return torch.optim.SparseAdam(parameters, lr, (beta1, beta2), eps)
 
-        return Optimizer(model, is_sparse, make_dense, make_sparse, learn_rate)
+        remembers = ("step", "exp_avg", "exp_avg_sq")
+        return Optimizer(model, is_sparse, make_dense, make_sparse, remembers, learn_rate)
 
     return make
 
@@ -151,6 +157,6 @@ def configure_adagrad(
                 parameters, lr, initial_accumulator_value=initial_accumulator, eps=eps
             )
 
-        return Optimizer(model, is_sparse, adagrad, adagrad, learn_rate)
+        return Optimizer(model, is_sparse, adagrad, adagrad, ("step", "sum"), learn_rate)
 
     return make

@@ -72,8 +72,15 @@ class Processes:
             gradient.copy_(mean.view_as(gradient))
 
     def _average_sparse(self, gradient: Tensor) -> Tensor:
-        """Every process has the same number of rows, some of them twice."""
-        rows, values = gradient._indices()[0].contiguous(), gradient._values().contiguous()
+        """Processes have different numbers of rows. What is missing to the largest number is
+        filled with zeros for the last row, which change nothing."""
+        gradient = gradient.coalesce()
+        rows, values = gradient._indices()[0], gradient._values()
+        n_rows = torch.tensor(len(rows), device=rows.device)
+        dist.all_reduce(n_rows, dist.ReduceOp.MAX)
+        missing = int(n_rows) - len(rows)
+        rows = torch.cat([rows, rows[-1:].expand(missing)])
+        values = nn.functional.pad(values, [0, 0, 0, missing])
         all_rows = [torch.empty_like(rows) for _ in range(self.world_size)]
         all_values = [torch.empty_like(values) for _ in range(self.world_size)]
         dist.all_gather(all_rows, rows)
@@ -96,17 +103,27 @@ def join_processes(gpu_id: int = -1) -> Iterator[Processes]:
     YIELDS: The processes.
     RAISES ValueError: There is no such GPU.
     """
-    if gpu_id >= 0 and not torch.cuda.is_available():
-        raise ValueError("PyTorch finds no GPU. Leave out --gpu-id.")
     world_size = int(os.environ.get("WORLD_SIZE", 1))
     if gpu_id >= 0:
         gpu_id = int(os.environ.get("LOCAL_RANK", gpu_id))
+        n_gpus = torch.cuda.device_count()
+        if n_gpus == 0:
+            raise ValueError("PyTorch finds no GPU. Leave out --gpu-id.")
+        if gpu_id >= n_gpus:
+            raise ValueError(
+                f"There is no GPU {gpu_id}: PyTorch finds {n_gpus}, counted from 0. torchrun may "
+                "start as many processes on a machine (--nproc-per-node) as it has GPUs."
+            )
         torch.cuda.set_device(gpu_id)
     device = torch.device("cpu" if gpu_id < 0 else f"cuda:{gpu_id}")
     if world_size == 1:
         yield Processes(0, 1, device)
         return
-    dist.init_process_group("gloo" if gpu_id < 0 else "nccl", timeout=_TIMEOUT)
+    dist.init_process_group(
+        "gloo" if gpu_id < 0 else "nccl",
+        timeout=_TIMEOUT,
+        device_id=None if gpu_id < 0 else device,
+    )
     try:
         yield Processes(dist.get_rank(), world_size, device)
     finally:
