@@ -18,7 +18,7 @@ from spacy_elmo import BiLM
 
 ALWAYS = {"training__checkpoint_minutes": 1e-9}  # a checkpoint after every step
 SHORT = {"training__max_steps": 8, **ALWAYS}
-LONG = {"training__max_steps": 400, "training__eval_frequency": 40, **ALWAYS}
+LONG = {"training__max_steps": 120, "training__eval_frequency": 20, **ALWAYS}
 
 # The begin of a module of --code: kills the process at the n-th call of a function.
 KILL = """
@@ -85,7 +85,7 @@ def test_killed_at_any_moment(tmp_path, unbroken):
     for _ in range(3):
         process = start(output, "--resume", **LONG)
         wait_for_checkpoint(process, output)
-        time.sleep(0.3 * random.random())
+        time.sleep(0.2 * random.random())
         process.kill()
         process.communicate()
         last = output / "checkpoints" / f"step-{max(checkpoint_steps(output)):09}"
