@@ -8,8 +8,10 @@ from spacy.cli._util import import_code, parse_config_overrides, show_validation
 from spacy.util import load_config
 from wasabi import msg
 
+from ..pretraining.checkpoints import last_checkpoint
 from ..pretraining.processes import join_processes
-from ..pretraining.run import LAST, Run
+from ..pretraining.results import LAST
+from ..pretraining.run import CHECKPOINTS, Run, holds_run
 from ..pretraining.settings import resolve
 from ..pretraining.trainer import Diverged
 
@@ -34,6 +36,10 @@ def pretrain(
     Settings of the config are overridden as in 'spacy train': --paths.train text.jsonl.gz. On
     several devices or machines, start it with 'torchrun --nproc-per-node 8 -m spacy elmo
     pretrain …'.
+
+    With weights to go on from (--paths.source), the biLM has their shape, and [bilm] of the config
+    isn't read. With --resume, shape and vocabulary are those of the checkpoint. An interrupt
+    (Ctrl-C) writes a checkpoint; a second one ends training at once.
     """
     try:
         overrides = parse_config_overrides(ctx.args)
@@ -41,21 +47,25 @@ def pretrain(
         with show_validation_error(config_path), join_processes(gpu_id) as processes:
             raw = load_config(config_path, overrides=overrides, interpolate=False)
             settings = resolve(raw)
-            if not resume and (output / "checkpoints").exists():
+            if not resume and holds_run(output):
                 raise ValueError(
                     f"{output} holds a run. --resume goes on with it; a new one takes another "
                     "folder."
                 )
             processes.wait()
-            if processes.is_first:
-                output.mkdir(parents=True, exist_ok=True)
-                raw.to_disk(output / "config.cfg")
+            output.mkdir(parents=True, exist_ok=True)
             run = Run(settings, output, processes, keep_softmax=not no_softmax)
             run.start(resume)
+            if processes.is_first:
+                raw.to_disk(output / "config.cfg")
             run.train()
             if processes.is_first:
                 msg.good(f"Trained {output / LAST}")
     except KeyboardInterrupt:
         msg.warn(f"Interrupted. The same command with --resume goes on: {output}", exits=130)
-    except (ValueError, OSError, ImportError, Diverged) as error:
+    except (ValueError, ImportError) as error:
         msg.fail(f"Can't pretrain in {output}", str(error), exits=1)
+    except (OSError, Diverged) as error:
+        checkpoint = last_checkpoint(output / CHECKPOINTS)
+        hint = "" if checkpoint is None else f" --resume goes on from {checkpoint}."
+        msg.fail(f"Training in {output} ended", f"{error}{hint}", exits=1)

@@ -3,6 +3,7 @@ not at all."""
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from .processes import Processes
 
 _PREFIX, _TEMPORARY = "step-", ".tmp"
+_NAME = re.compile(rf"{_PREFIX}(\d+)")
 _PROGRESS = "progress.json"
 _OPTIMIZER = "optimizer.safetensors"
 
@@ -33,7 +35,7 @@ class Checkpoints:
 
     def last(self) -> Optional[Path]:
         """The folder of the last checkpoint, if there is one."""
-        return max(self._all(), key=_step, default=None)
+        return last_checkpoint(self.folder)
 
     def save(
         self,
@@ -56,7 +58,7 @@ class Checkpoints:
             before are untouched.
         """
         final = self.folder / f"{_PREFIX}{step:09}"
-        temporary = final.with_name(f".{final.name}{_TEMPORARY}")
+        temporary = _temporary(final)
         rank = self.processes.rank
         if self.processes.is_first:
             for leftover in self.folder.glob(f".{_PREFIX}*{_TEMPORARY}"):  # of a killed run
@@ -65,28 +67,29 @@ class Checkpoints:
         self.processes.wait()
         try:
             _write_json(temporary / f"rank-{rank}.json", state)
-            save_file(tensors, temporary / f"rank-{rank}.safetensors")
+            _write_tensors(temporary / f"rank-{rank}.safetensors", tensors)
             if self.processes.is_first:
                 write_model(temporary)
-                save_file(optimizer, temporary / _OPTIMIZER)
+                _write_tensors(temporary / _OPTIMIZER, optimizer)
                 _write_json(temporary / _PROGRESS, progress)
                 _flush(temporary)
             self.processes.wait()
             if self.processes.is_first:
-                if final.exists():
-                    shutil.rmtree(final)
                 os.replace(temporary, final)
                 _flush_folder(self.folder)
-                for old in sorted(self._all(), key=_step)[: -self.n_kept]:
-                    shutil.rmtree(old)
+                for old in sorted(_all(self.folder), key=_step)[: -self.n_kept]:
+                    # Renamed first: whoever is killed here leaves no half of a checkpoint.
+                    shutil.rmtree(old.rename(_temporary(old)))
         except BaseException:
             if self.processes.is_first:
                 shutil.rmtree(temporary, ignore_errors=True)
             raise
         return final
 
-    def _all(self) -> list[Path]:
-        return [path for path in self.folder.glob(f"{_PREFIX}*") if path.is_dir()]
+
+def last_checkpoint(folder: Path) -> Optional[Path]:
+    """The last checkpoint among those in a folder, if there is one."""
+    return max(_all(folder), key=_step, default=None)
 
 
 def read_progress(checkpoint: Path) -> dict[str, Any]:
@@ -114,33 +117,44 @@ def read_state(checkpoint: Path, rank: int) -> tuple[dict[str, Any], dict[str, T
     return _read_json(path.with_suffix(".json")), _read_tensors(path.with_suffix(".safetensors"))
 
 
+def _all(folder: Path) -> list[Path]:
+    found = folder.glob(f"{_PREFIX}*")
+    return [path for path in found if _NAME.fullmatch(path.name) and path.is_dir()]
+
+
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix(_PREFIX))
+
+
+def _temporary(checkpoint: Path) -> Path:
+    return checkpoint.with_name(f".{checkpoint.name}{_TEMPORARY}")
 
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # its name for a full disk, too
+        raise OSError(f"Can't write {path}: {error}") from error
+
+
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise ValueError(f"{path}: not a file of a checkpoint: {error}.") from error
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        # Copies: a file that is still mapped can't be removed on Windows, and kernels round
+        # differently on memory that is aligned differently.
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except (OSError, SafetensorError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(
-        f"{path}: not a file of a checkpoint: {error}. Remove the folder {path.parent} to go on "
-        "from the checkpoint before it."
-    )
+        raise ValueError(f"{path}: not a file of a checkpoint: {error}.") from error
 
 
 def _flush(folder: Path) -> None:

@@ -1,25 +1,22 @@
 """A run of pretraining, from its config to the trained biLM: what happens around the steps."""
 
 import math
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
-from types import FrameType
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from wasabi import msg
 
 from ..formats import write_native
 from .batches import Batches
 from .checkpoints import Checkpoints, read_optimizer, read_progress, read_state
-from .curves import plot_curves
-from .model_card import CorpusRecord, HeldOutRecord, RunRecord, write_model_card
-from .perplexity import Perplexity, StoredSentences, perplexity
+from .interrupts import Interrupt, interrupts
+from .loggers import LogStep
 from .processes import Processes
+from .results import BEST, LAST, Results
 from .run_log import Report, RunLog
 from .settings import Settings
 from .start import get_softmax, make_model, read_model
@@ -29,7 +26,12 @@ from .token_store import TokenStore
 from .tokenize import tokenize
 from .trainer import Diverged, Progress, Trainer, default_precision
 
-LAST, BEST = "model-last", "model-best"
+CHECKPOINTS, LOG = "checkpoints", "log.jsonl"
+
+
+def holds_run(output: Path) -> bool:
+    """Whether a folder holds what a run has written, its tokens aside."""
+    return any((output / name).exists() for name in (CHECKPOINTS, LOG, LAST, BEST))
 
 
 class Run:
@@ -47,25 +49,37 @@ class Run:
         self, settings: Settings, output: Path, processes: Processes, *, keep_softmax: bool = True
     ) -> None:
         self.settings, self.output, self.processes = settings, output, processes
-        self.keep_softmax = keep_softmax
         training = settings.training
-        self.log = RunLog(output / "log.jsonl")
-        self.checkpoints = Checkpoints(output / "checkpoints", training.n_checkpoints, processes)
+        self.log = RunLog(output / LOG)
+        self.checkpoints = Checkpoints(output / CHECKPOINTS, training.n_checkpoints, processes)
         self.train_store, self.dev_store = self._tokenize()
+        self.results = Results(
+            settings,
+            output,
+            self.train_store,
+            self.dev_store,
+            processes,
+            keep_softmax=keep_softmax,
+        )
         self.best: tuple[float, int] = (math.inf, 0)  # perplexity and step
 
     def start(self, resume: bool) -> None:
         """Prepare training.
 
-        resume: Go on from the last checkpoint.
-        RAISES ValueError: A setting doesn't fit, or the checkpoint or its settings don't.
+        resume: Go on from the last checkpoint. The biLM's shape and its vocabulary are the
+            checkpoint's.
+        RAISES ValueError: A setting doesn't fit, or the checkpoint is damaged or of a run that
+            can't be gone on with like this.
         """
         settings, training, processes = self.settings, self.settings.training, self.processes
         checkpoint = self.checkpoints.last() if resume else None
         if resume and checkpoint is None and processes.is_first:
             msg.warn("There is no checkpoint to resume from: training begins anew.")
         if checkpoint is not None:
-            model = read_model(checkpoint)
+            try:
+                model = read_model(checkpoint)
+            except ValueError as error:
+                raise _unusable(checkpoint, error) from error
         else:
             model = make_model(
                 settings.bilm,
@@ -114,46 +128,58 @@ class Run:
     def train(self) -> None:
         """Train to the end, with evaluations and checkpoints, and write the biLM.
 
-        RAISES Diverged: The loss wasn't finite in several steps in a row. The last weights before
-            them are written.
+        RAISES Diverged: The loss wasn't finite in several steps in a row. The last good weights
+            are written before.
         RAISES KeyboardInterrupt: Someone wants it to end. A checkpoint is written before.
+        RAISES OSError: The disk is full, or something else is wrong with it. The last checkpoint
+            is untouched.
+        """
+        log_step, finalize = self._logger()
+        diverged: Optional[Diverged] = None
+        try:
+            with interrupts() as interrupt:
+                self._train(log_step, interrupt)
+        except Diverged as error:
+            diverged = error
+        finally:
+            finalize()
+        if self.processes.is_first:
+            self._finish()
+        self.processes.wait()
+        if diverged is not None:
+            raise diverged
+
+    def _train(self, log_step: LogStep, interrupt: Interrupt) -> None:
+        """The steps, evaluations and checkpoints.
+
+        RAISES: As ``train``.
         """
         training, trainer, processes = self.settings.training, self.trainer, self.processes
         progress = trainer.progress
-        log_step, finalize = self._logger()
         speed = _Speed(progress)
         history = [(r.score, r.step) for r in self.log.read()] if processes.is_first else []
         last_checkpoint = time.monotonic()
-        interrupted = done = False
-        with _interrupts() as interrupt:
-            while not done and progress.steps < training.max_steps:
-                try:
-                    trainer.step()
-                except Diverged:
-                    self._write(LAST, self._evaluate(None))
-                    raise
-                if progress.steps % training.eval_frequency == 0 and processes.is_first:
-                    report = self._report(speed)
-                    history.append((report.score, report.step))
-                    self.log.append(report)
-                    log_step(report.info(history))
-                    done = self._is_patience_over()
-                else:
-                    log_step(None)
-                minutes = (time.monotonic() - last_checkpoint) / 60
-                due = processes.is_first and minutes >= training.checkpoint_minutes
-                # All processes save and end together.
-                n_due, n_done, n_interrupted = processes.sum([due, done, interrupt.is_set])
-                interrupted, done = n_interrupted > 0, n_done + n_interrupted > 0
-                if n_due or done or progress.steps == training.max_steps:
-                    self._save_checkpoint()
-                    last_checkpoint = time.monotonic()
-        finalize()
-        if interrupted:
-            raise KeyboardInterrupt
-        if processes.is_first:
-            self._finish()
-        processes.wait()
+        done = self._is_done()  # a run that is resumed may be
+        while not done:
+            trainer.step()
+            if progress.steps % training.eval_frequency == 0 and processes.is_first:
+                report = self._report(speed)
+                history.append((report.score, report.step))
+                self.log.append(report)
+                log_step(report.info(history))
+            else:
+                log_step(None)
+            minutes = (time.monotonic() - last_checkpoint) / 60
+            # What the first process says of time and patience holds for all.
+            due = processes.is_first and minutes >= training.checkpoint_minutes
+            done = processes.is_first and self._is_done()
+            n_due, n_done, n_interrupts = processes.sum([due, done, interrupt.is_set])
+            done = n_done > 0
+            if n_due or done or n_interrupts:
+                self._save_checkpoint()
+                last_checkpoint = time.monotonic()
+            if n_interrupts:
+                raise KeyboardInterrupt
 
     def _tokenize(self) -> tuple[TokenStore, Optional[TokenStore]]:
         corpus, n_process = self.settings.corpus, self.settings.training.n_process
@@ -164,10 +190,11 @@ class Run:
             tokenization = self.settings.tokenization
             return tokenize(read, directory / name, tokenization, n_process or None)
 
-        dev = None if corpus.dev is None else store(corpus.dev, "dev")
-        return store(corpus.train, "train"), dev
+        readers = self.settings.readers
+        dev = None if readers.dev is None else store(readers.dev, "dev")
+        return store(readers.train, "train"), dev
 
-    def _logger(self) -> Any:
+    def _logger(self) -> tuple[LogStep, Callable[[], None]]:
         if not self.processes.is_first:
             return (lambda info: None), (lambda: None)
         return self.settings.training.logger(self.settings.nlp, sys.stdout, sys.stderr)
@@ -178,7 +205,7 @@ class Run:
         progress = trainer.progress
         tokens_per_second, steps_per_second = speed.take()
         losses = progress.take_losses()
-        result = self._evaluate(training.max_eval_words)
+        result = self.results.evaluate(trainer.model, training.max_eval_words)
         forward, backward = (result.forward, result.backward) if result else (math.nan, math.nan)
         report = Report(
             step=progress.steps,
@@ -196,37 +223,22 @@ class Run:
         )
         if result is not None and report.perplexity < self.best[0]:
             self.best = (report.perplexity, progress.steps)
-            self._write_native(self.output / BEST)
+            self.results.keep_best(trainer.model)
         return report
 
-    def _evaluate(self, max_words: Optional[int]) -> Optional[Perplexity]:
-        """Of the held-out text, as far as it is to be read, every sentence from zeros, as vectors
-        are computed, or with the state carried on, as the training has it."""
-        store = self.dev_store
-        if store is None:
-            return None
-        n_sentences = store.n_sentences
-        if max_words is not None:
-            n_sentences = max(1, int(store.starts.searchsorted(max_words, "right")) - 1)
-        return perplexity(
-            self.trainer.model,
-            StoredSentences(store, n_sentences),
-            stateful=self.settings.training.carry_state,
-        )
-
-    def _is_patience_over(self) -> bool:
-        patience = self.settings.training.patience
-        since = self.trainer.progress.steps - self.best[1]
-        return self.dev_store is not None and 0 < patience <= since
+    def _is_done(self) -> bool:
+        """Whether all steps are made, or the perplexity hasn't become better for long enough."""
+        training, steps = self.settings.training, self.trainer.progress.steps
+        if steps >= training.max_steps:
+            return True
+        if self.dev_store is None or not training.patience or steps % training.eval_frequency:
+            return False
+        return steps - self.best[1] >= training.patience
 
     def _save_checkpoint(self) -> None:
         trainer = self.trainer
-        progress = {
-            **asdict(trainer.progress),
-            "best": list(self.best),
-            "world_size": self.processes.world_size,
-            "batch_size": trainer.batches.batch_size,
-        }
+        trainer.check_weights()
+        progress = {**asdict(trainer.progress), "best": list(self.best), **self._must_stay()}
         self.checkpoints.save(
             trainer.progress.steps,
             lambda folder: write_native(
@@ -237,85 +249,71 @@ class Run:
             *trainer.state(),
         )
 
-    def _resume(self, checkpoint: Path) -> None:
-        progress = read_progress(checkpoint)
-        expected = {
-            "world_size": self.processes.world_size,
-            "batch_size": self.trainer.batches.batch_size,
+    def _must_stay(self) -> dict[str, int]:
+        """What a resumed run has to share with the one that wrote the checkpoint, because places
+        in the text and states of streams are told by it."""
+        return {
+            "processes": self.processes.world_size,
+            "training.batch_size": self.trainer.batches.batch_size,
+            "training.seed": self.settings.training.seed,
+            "sentences of training text": self.train_store.n_sentences,
+            "tokens of training text": self.train_store.n_tokens,
         }
-        for name, value in expected.items():
+
+    def _resume(self, checkpoint: Path) -> None:
+        try:
+            progress = read_progress(checkpoint)
+            optimizer = read_optimizer(checkpoint)
+            state = read_state(checkpoint, self.processes.rank)
+        except ValueError as error:
+            raise _unusable(checkpoint, error) from error
+        for name, value in self._must_stay().items():
             if progress[name] != value:
                 raise ValueError(
-                    f"{checkpoint} was written with {name} = {progress[name]}, but this run has "
-                    f"{value}. A run is resumed with as many processes and streams as it had."
+                    f"{checkpoint} was written with {progress[name]:,} for {name}, but this run "
+                    f"has {value:,}. A run is resumed on the same text and with as many processes "
+                    "and streams as it had; to change them, begin a new run with its biLM as "
+                    "initialize.source."
                 )
         self.best = tuple(progress["best"])
-        known = {key: progress[key] for key in asdict(Progress())}
-        known["loss_sums"] = tuple(known["loss_sums"])
-        self.trainer.progress = Progress(**known)
-        self.trainer.optimizer.set_tensors(read_optimizer(checkpoint))
-        self.trainer.set_state(*read_state(checkpoint, self.processes.rank))
+        self.trainer.progress = _progress(progress)
+        self.trainer.optimizer.set_tensors(optimizer)
+        self.trainer.set_state(*state)
         if self.processes.is_first:
             msg.info(f"Going on from {checkpoint}")
 
     def _finish(self) -> None:
-        self._write(LAST, self._evaluate(None))
-        best = self.output / BEST
-        if best.exists():
-            stored = perplexity(
-                read_model(best).to(self.processes.device),
-                StoredSentences(self._held_out()),
-                stateful=self.settings.training.carry_state,
-            )
-            self._write_card(best, stored, self.best[1])
-            if not self.keep_softmax:
-                write_native(read_model(best).network, best)
+        """Write the biLMs as they are at the end, or before they lost their way."""
+        model, progress = self.trainer.model, self.trainer.progress
+        last = self.output / LAST
         try:
-            plot_curves(self.log.read(), self.output / "curves.png", self.output.name)
-        except ImportError as error:
-            msg.warn("The curves aren't drawn", str(error))
+            self.trainer.check_weights()
+        except Diverged:
+            checkpoint = self.checkpoints.last()
+            if checkpoint is None:
+                msg.warn(f"No weights are good and there is no checkpoint: {last} isn't written.")
+            else:
+                msg.warn(f"The weights aren't finite: {last} gets those of {checkpoint}.")
+                model = read_model(checkpoint).to(self.processes.device)
+                self.results.write_last(model, _progress(read_progress(checkpoint)))
+        else:
+            self.results.write_last(model, progress)
+        if self.dev_store is not None and self.best[1]:
+            self.results.write_best(progress, self.best[1])
+        self.results.draw_curves(self.log.read())
 
-    def _held_out(self) -> TokenStore:
-        assert self.dev_store is not None
-        return self.dev_store
 
-    def _write(self, name: str, held_out: Optional[Perplexity]) -> None:
-        """Write the biLM as it is, with its card."""
-        if self.processes.is_first:
-            self._write_native(self.output / name, self.keep_softmax)
-            self._write_card(self.output / name, held_out, self.trainer.progress.steps)
+def _progress(values: dict[str, Any]) -> Progress:
+    """Progress as a checkpoint has it, beside other values."""
+    known = {field.name: values[field.name] for field in fields(Progress)}
+    return Progress(**{**known, "loss_sums": tuple(known["loss_sums"])})
 
-    def _write_native(self, directory: Path, keep_softmax: bool = True) -> None:
-        model = self.trainer.model
-        softmax = get_softmax(model) if keep_softmax else None
-        write_native(model.network, directory, softmax=softmax)
 
-    def _write_card(self, directory: Path, held_out: Optional[Perplexity], step: int) -> None:
-        settings, trainer = self.settings, self.trainer
-        progress, model = trainer.progress, trainer.model
-        record = RunRecord(
-            name=settings.card.name or directory.name,
-            lang=settings.config["nlp"]["lang"],
-            span_getter=settings.corpus.get_spans["@span_getters"],
-            config=model.network.config,
-            n_parameters=sum(parameter.numel() for parameter in model.network.parameters()),
-            vocabulary_size=len(model.vocabulary),
-            corpus=_corpus(self.train_store, settings.corpus.train),
-            n_trained=progress.words * step // progress.steps,
-            seconds=progress.seconds * step / progress.steps,
-            settings=settings.for_card(self.processes.world_size),
-            held_out=held_out
-            and HeldOutRecord(
-                corpus=_corpus(self._held_out(), settings.corpus.dev),
-                perplexity_forward=held_out.forward,
-                perplexity_backward=held_out.backward,
-                n_unknown=held_out.n_unknown,
-                stateful=settings.training.carry_state,
-            ),
-            started_from=_source(settings.initialize.source),
-            licence=settings.card.licence,
-        )
-        write_model_card(record, directory / "README.md")
+def _unusable(checkpoint: Path, error: ValueError) -> ValueError:
+    return ValueError(
+        f"The checkpoint {checkpoint} is damaged: {error} Remove this folder to go on from the "
+        "checkpoint before it."
+    )
 
 
 class _Speed:
@@ -338,36 +336,3 @@ class _Speed:
     def _mark(self) -> None:
         progress = self._progress
         self._last = (progress.steps, progress.words, progress.seconds)
-
-
-class _Interrupt:
-    is_set = False
-
-
-@contextmanager
-def _interrupts() -> Iterator[_Interrupt]:
-    """Ctrl-C and the signal that ends processes only ask training to end after its step; a second
-    one ends it at once."""
-    interrupt = _Interrupt()
-
-    def handle(number: int, frame: Optional[FrameType]) -> None:
-        if interrupt.is_set:
-            raise KeyboardInterrupt
-        interrupt.is_set = True
-
-    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupt
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-def _corpus(store: TokenStore, read: Any) -> CorpusRecord:
-    files = read.files() if hasattr(read, "files") else []
-    sizes = [(name, Path(name).stat().st_size if Path(name).exists() else None) for name in files]
-    return CorpusRecord(sizes, store.n_sentences, store.n_tokens, len(store.words))
-
-
-def _source(source: Union[str, list[str], None]) -> Optional[str]:
-    return ", ".join(source) if isinstance(source, list) else source

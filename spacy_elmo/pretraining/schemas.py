@@ -57,7 +57,8 @@ class TrainingSettings(_Section):
     max_eval_words: Words of the held-out text that an evaluation during training reads, about.
     checkpoint_minutes: Time between two checkpoints.
     n_checkpoints: How many are kept.
-    max_skipped: How many steps in a row may have a loss that isn't finite before training ends.
+    max_skipped: So many steps in a row whose loss or gradient isn't finite end training; fewer are
+        left out.
     n_process: Processes that tokenize; 0 for one on each core.
     """
 
@@ -84,14 +85,14 @@ class TrainingSettings(_Section):
 class CorpusSettings(_Section):
     """``[corpus]``.
 
-    train: Reads the texts to learn from.
-    dev: Reads those that are held out; null for none.
-    get_spans: Cuts them into sentences.
+    train: Names what reads the texts to learn from (``@readers``).
+    dev: The same of those that are held out; null, or a path of null, for none.
+    get_spans: Names what cuts them into sentences (``@span_getters``).
     tokens: Folder for the tokenized texts, which other runs may share; null for the run's own.
     """
 
-    train: Any
-    dev: Any
+    train: dict[str, Any]
+    dev: Optional[dict[str, Any]]
     get_spans: dict[str, Any]
     tokens: Optional[str]
 

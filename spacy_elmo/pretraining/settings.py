@@ -1,7 +1,8 @@
 """A config of pretraining, resolved and checked."""
 
+import re
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Optional, TypeVar
 
 import spacy
 from pydantic import BaseModel, ValidationError
@@ -17,6 +18,7 @@ from .schemas import (
     TrainingSettings,
     VocabularySettings,
 )
+from .text import Reader
 from .tokenize import Tokenization
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
@@ -26,6 +28,13 @@ _SECTIONS = (
 )  # fmt: skip
 
 
+class Readers(NamedTuple):
+    """train: Reads the texts to learn from. dev: Reads those that are held out; None for none."""
+
+    train: Reader
+    dev: Optional[Reader]
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a config asks for.
@@ -33,12 +42,14 @@ class Settings:
     config: The config, interpolated.
     nlp: A pipeline of the tokenizer alone. Its config is the run's.
     tokenization: How texts become sentences.
+    readers: What ``[corpus.train]`` and ``[corpus.dev]`` name.
     """
 
     config: Config
     nlp: Language
     tokenization: Tokenization
     corpus: CorpusSettings
+    readers: Readers
     vocabulary: VocabularySettings
     initialize: InitializeSettings
     training: TrainingSettings
@@ -49,22 +60,25 @@ class Settings:
         """The shape of a new biLM, in the layout of ``options.json``."""
         return self.config["bilm"]
 
-    def for_card(self, world_size: int) -> dict[str, Setting]:
+    def for_card(self, step: int, world_size: int) -> dict[str, Setting]:
         """What the model card tells of them.
 
+        step: The biLM's.
         world_size: Processes of the run.
         """
         training = self.training
-        blocks = self.config["training"]
+        optimizer = dict(self.config["training"]["optimizer"])
+        learn_rate = optimizer.pop("learn_rate", "the optimizer's default")
         settings: dict[str, Setting] = {
-            "Optimizer": _in_words(blocks["optimizer"]),
+            "Optimizer": _in_words(optimizer),
+            "Learning rate": _in_words(learn_rate),
             "Streams": training.batch_size * world_size,
             "Tokens a window": training.n_steps,
             "Sampled words": training.n_samples,
             "Dropout": training.dropout,
             "State carried to the next sentence": training.carry_state,
             "Largest gradient norm": training.max_grad_norm,
-            "Steps": training.max_steps,
+            "Steps": f"{step:,} of {training.max_steps:,}",
             "Seed": training.seed,
         }
         return settings
@@ -83,23 +97,25 @@ def resolve(config: Config) -> Settings:
         problems = [f"[{name}] is missing" for name in missing]
         problems += [f"[{name}] is unknown" for name in unknown]
         raise ValueError(f"The config of a pretraining run is wrong: {', '.join(problems)}.")
-    nlp = spacy.blank(config["nlp"]["lang"], config={"nlp": dict(config["nlp"])})
-    tokenization = Tokenization.of(nlp, config["corpus"]["get_spans"])
     blocks = {name: dict(config[name]) for name in _SECTIONS}
-    corpus = blocks["corpus"]
-    if corpus["train"].get("path", "") is None:
+    corpus = _check(CorpusSettings, "corpus", blocks["corpus"])
+    if corpus.train.get("path", "") is None:
         raise ValueError("There is no text to train on: set paths.train (--paths.train FILE).")
-    if corpus["dev"] is not None and corpus["dev"].get("path", "") is None:
-        corpus["dev"] = None
-    made = registry.resolve({"corpus": {k: v for k, v in corpus.items() if k != "get_spans"}})
-    corpus.update(made["corpus"])
+    readers = {"train": corpus.train, "dev": corpus.dev}
+    if corpus.dev is None or corpus.dev.get("path", "") is None:
+        readers["dev"] = None
+    if "lang" not in blocks["nlp"]:
+        raise ValueError("nlp.lang is missing: the language whose tokenizer is used.")
+    nlp = spacy.blank(blocks["nlp"]["lang"], config={"nlp": blocks["nlp"]})
+    tokenization = Tokenization.of(nlp, corpus.get_spans)
     blocks["training"] = registry.resolve({"training": config["training"]})["training"]
     nlp.config = Config({**nlp.config, **config})  # what loggers send to their servers
     return Settings(
         config=config,
         nlp=nlp,
         tokenization=tokenization,
-        corpus=_check(CorpusSettings, "corpus", corpus),
+        corpus=corpus,
+        readers=Readers(**registry.resolve({"corpus": readers})["corpus"]),
         vocabulary=_check(VocabularySettings, "vocabulary", blocks["vocabulary"]),
         initialize=_check(InitializeSettings, "initialize", blocks["initialize"]),
         training=_check(TrainingSettings, "training", blocks["training"]),
@@ -119,11 +135,15 @@ def _check(schema: type[SchemaT], name: str, values: dict[str, Any]) -> SchemaT:
 
 
 def _in_words(block: Any) -> str:
-    """A block of a registered function: its name and settings in one line."""
+    """A block of a registered function, such as "Adam (beta1 0.9, beta2 0.99)": the function's
+    name without package and version, and its settings."""
     if not isinstance(block, dict):
         return str(block)
-    name = next((value for key, value in block.items() if key.startswith("@")), "")
-    rest = ", ".join(
-        f"{key} {_in_words(value)}" for key, value in block.items() if not key.startswith("@")
-    )
-    return f"{name} ({rest})" if rest else str(name)
+    rest = []
+    name = ""
+    for key, value in block.items():
+        if key.startswith("@"):
+            name = re.sub(r"^.*?\.(?=\w+\.v\d+$)|\.v\d+$", "", value)
+        else:
+            rest.append(f"{key} {_in_words(value)}")
+    return f"{name} ({', '.join(rest)})" if rest else name

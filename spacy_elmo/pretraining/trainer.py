@@ -20,7 +20,7 @@ from .step import Losses, TrainingStep
 
 
 class Diverged(Exception):
-    """The loss of several steps in a row wasn't finite."""
+    """The loss of several steps in a row, or a weight, wasn't finite."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Trainer:
     optimizer: Updates the model.
     processes: Those of the run.
     max_grad_norm: Largest norm of all gradients together; None for no limit.
-    max_skipped: How many steps in a row may have a loss or a gradient that isn't finite.
+    max_skipped: So many steps in a row whose loss or gradient isn't finite end training.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Trainer:
     def step(self) -> None:
         """Train on one batch of each process.
 
-        RAISES Diverged: This was one step too many whose loss or gradient wasn't finite. The
-            weights are still those before the first of them.
+        RAISES Diverged: This was one step too many whose loss or gradient wasn't finite. None of
+            them changed the weights.
         """
         start = time.perf_counter()
         progress = self.progress
@@ -115,10 +115,17 @@ class Trainer:
         if progress.skipped_in_a_row >= self.max_skipped:
             raise Diverged(
                 f"The loss of {progress.skipped_in_a_row} steps in a row, up to step "
-                f"{progress.steps:,}, wasn't finite. The weights before them are kept. A lower "
-                "learn_rate, a lower max_grad_norm or clips of the LSTMs (cell_clip, proj_clip) "
-                "may help."
+                f"{progress.steps:,}, wasn't finite. {_ADVICE}"
             )
+
+    def check_weights(self) -> None:
+        """RAISES Diverged: A weight isn't finite: an update was too large."""
+        for name, parameter in self.model.named_parameters():
+            if not parameter.isfinite().all():
+                raise Diverged(
+                    f"'{name}' holds weights that aren't finite, after step "
+                    f"{self.progress.steps:,}. {_ADVICE}"
+                )
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """This process's own state, as JSON and as tensors: the place in the text, the LSTMs'
@@ -161,6 +168,10 @@ class Trainer:
 
 
 _PARTS = ("hidden", "cell")
+_ADVICE = (
+    "A lower learn_rate, a lower max_grad_norm or clips of the LSTMs (cell_clip, proj_clip) may "
+    "help."
+)
 
 
 def default_precision(device: torch.device) -> bool:

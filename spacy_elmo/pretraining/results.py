@@ -1,0 +1,145 @@
+"""What a run leaves: the finished biLMs, their model cards and the curves."""
+
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from wasabi import msg
+
+from ..formats import read_softmax, write_native
+from .curves import plot_curves
+from .language_model import LanguageModel
+from .model_card import CorpusRecord, HeldOutRecord, RunRecord, write_model_card
+from .perplexity import Perplexity, StoredSentences, perplexity
+from .processes import Processes
+from .run_log import Report
+from .settings import Settings
+from .start import get_softmax, read_model
+from .token_store import TokenStore
+from .trainer import Progress
+
+LAST, BEST = "model-last", "model-best"
+
+
+class Results:
+    """Writes them into a run's folder.
+
+    settings: Of the run.
+    output: The folder.
+    train_store: The training text.
+    dev_store: The held-out text, if there is one.
+    processes: Those of the run.
+    keep_softmax: Whether the finished biLMs keep their softmax.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        output: Path,
+        train_store: TokenStore,
+        dev_store: Optional[TokenStore],
+        processes: Processes,
+        *,
+        keep_softmax: bool,
+    ) -> None:
+        self.settings, self.output, self.processes = settings, output, processes
+        self.train_store, self.dev_store = train_store, dev_store
+        self.keep_softmax = keep_softmax
+
+    def evaluate(
+        self, model: LanguageModel, max_words: Optional[int] = None
+    ) -> Optional[Perplexity]:
+        """Measure the perplexity of the held-out text, every sentence from zeros, as vectors are
+        computed, or with the state carried on, as the training has it.
+
+        model: On the device of the run.
+        max_words: How far the text is read, about; None for all of it.
+        RETURNS: None if no text is held out.
+        """
+        store = self.dev_store
+        if store is None:
+            return None
+        n_sentences = store.n_sentences
+        if max_words is not None:
+            n_sentences = max(1, int(store.starts.searchsorted(max_words, "right")) - 1)
+        sentences = StoredSentences(store, n_sentences)
+        return perplexity(model, sentences, stateful=self.settings.training.carry_state)
+
+    def write_last(self, model: LanguageModel, progress: Progress) -> None:
+        """Write a biLM at the end of training, with its card.
+
+        model: The biLM.
+        progress: When it had these weights.
+        """
+        directory = self.output / LAST
+        softmax = get_softmax(model) if self.keep_softmax else None
+        write_native(model.network, directory, softmax=softmax)
+        self._write_card(directory, model, progress, progress.steps)
+
+    def keep_best(self, model: LanguageModel) -> None:
+        """Write the best biLM so far, always with its softmax: it is measured at the end."""
+        write_native(model.network, self.output / BEST, softmax=get_softmax(model))
+
+    def write_best(self, progress: Progress, step: int) -> None:
+        """Write the card of the best biLM, and take its softmax away if it isn't to be kept.
+
+        progress: At the end of training.
+        step: When it was kept.
+        """
+        directory = self.output / BEST
+        if read_softmax(directory) is None:
+            return  # it is finished already: the run was resumed, and nothing better came
+        model = read_model(directory).to(self.processes.device)
+        self._write_card(directory, model, progress, step)
+        if not self.keep_softmax:
+            write_native(model.network, directory)
+
+    def draw_curves(self, reports: list[Report]) -> None:
+        """Draw the run's curves, if Matplotlib is there."""
+        try:
+            plot_curves(reports, self.output / "curves.png", self.output.resolve().name)
+        except ImportError as error:
+            msg.warn("The curves aren't drawn", str(error))
+
+    def _write_card(
+        self, directory: Path, model: LanguageModel, progress: Progress, step: int
+    ) -> None:
+        settings = self.settings
+        config = model.network.config
+        record = RunRecord(
+            name=settings.card.name or directory.name,
+            lang=settings.config["nlp"]["lang"],
+            span_getter=settings.corpus.get_spans["@span_getters"],
+            config=config,
+            n_parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+            vocabulary_size=len(model.vocabulary),
+            corpus=_corpus(self.train_store, settings.readers.train),
+            n_trained=progress.words * step // progress.steps,
+            seconds=progress.seconds * step / progress.steps,
+            settings=settings.for_card(step, self.processes.world_size),
+            held_out=self._held_out(model),
+            started_from=_source(settings.initialize.source),
+            licence=settings.card.licence,
+        )
+        write_model_card(record, directory / "README.md")
+
+    def _held_out(self, model: LanguageModel) -> Optional[HeldOutRecord]:
+        result = self.evaluate(model)
+        if result is None or self.dev_store is None:
+            return None
+        return HeldOutRecord(
+            corpus=_corpus(self.dev_store, self.settings.readers.dev),
+            perplexity_forward=result.forward,
+            perplexity_backward=result.backward,
+            n_unknown=result.n_unknown,
+            stateful=self.settings.training.carry_state,
+        )
+
+
+def _corpus(store: TokenStore, read: Any) -> CorpusRecord:
+    files = read.files() if hasattr(read, "files") else []
+    sizes = [(name, Path(name).stat().st_size if Path(name).exists() else None) for name in files]
+    return CorpusRecord(sizes, store.n_sentences, store.n_tokens, len(store.words))
+
+
+def _source(source: Union[str, list[str], None]) -> Optional[str]:
+    return ", ".join(source) if isinstance(source, list) else source

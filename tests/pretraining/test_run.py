@@ -1,0 +1,316 @@
+"""A run as a whole: it goes on as if it had not ended, whatever ended it, and what it leaves."""
+
+import errno
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+from tiny_runs import checkpoint_steps, make_run, pretrain, results, write_text
+
+from spacy_elmo import BiLM
+from spacy_elmo.formats import read_softmax
+from spacy_elmo.pretraining import checkpoints, run_log
+from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.run_log import RunLog
+from spacy_elmo.pretraining.start import read_model
+from spacy_elmo.pretraining.trainer import Diverged
+
+ALWAYS = {"training__checkpoint_minutes": 1e-9}  # a checkpoint after every step
+SHORT = {"training__max_steps": 8, **ALWAYS}
+CARRIES = {"training__carry_state": True, "training__dropout": 0.2, **ALWAYS}
+STARTS_ANEW = {"training__carry_state": False, "training__dropout": 0.2, **ALWAYS}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def stop_at(run, step, stop):
+    """Has something happen in the middle of a step."""
+    compute = run.trainer.compute.__class__.__call__
+
+    class Stopping(run.trainer.compute.__class__):
+        def __call__(self, batch):
+            if run.trainer.progress.steps + 1 == step:
+                stop()
+            return compute(self, batch)
+
+    run.trainer.compute.__class__ = Stopping
+
+
+def interrupt(output, step, **changes):
+    """A run that Ctrl-C ends after a step."""
+    run = make_run(output, **changes)
+    run.start(resume=True)
+    stop_at(run, step, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+
+
+def lose_weights(step, n_steps, monkeypatch):
+    """Make gradients of some steps NaN."""
+    average = Processes.average_gradients
+    calls = iter(range(1, 10_000))
+
+    def average_gradients(self, module):
+        average(self, module)
+        if step <= next(calls) < step + n_steps:
+            module.softmax.bias.grad[0] = torch.nan
+
+    monkeypatch.setattr(Processes, "average_gradients", average_gradients)
+
+
+@pytest.mark.parametrize("changes", [CARRIES, STARTS_ANEW], ids=["carried state", "from zeros"])
+@pytest.mark.parametrize("step", [3, 8])
+def test_resumed_run_is_the_unbroken_one(tmp_path, changes, step):
+    """To the bit, between evaluations and right after one."""
+    pretrain(tmp_path / "unbroken", **changes)
+    interrupt(tmp_path / "broken", step, **changes)
+    assert max(checkpoint_steps(tmp_path / "broken")) == step
+    pretrain(tmp_path / "broken", resume=True, **changes)
+    assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+
+
+def test_resume_goes_back_to_the_last_checkpoint(tmp_path):
+    """What the log and model-best got after it is made again."""
+    rarely = {"training__checkpoint_minutes": 1e9}
+    pretrain(tmp_path / "unbroken", **rarely)
+    interrupt(tmp_path / "broken", 5, **rarely)
+
+    def stop():
+        raise MemoryError
+
+    run = make_run(tmp_path / "broken", **rarely)
+    run.start(resume=True)
+    stop_at(run, 15, stop)
+    with pytest.raises(MemoryError):
+        run.train()
+    assert checkpoint_steps(tmp_path / "broken") == [5]
+    assert [report.step for report in RunLog(tmp_path / "broken/log.jsonl").read()] == [4, 8, 12]
+    pretrain(tmp_path / "broken", resume=True, **rarely)
+    assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+
+
+def test_resume_after_the_end_changes_nothing(tmp_path):
+    pretrain(tmp_path / "run")
+    before = results(tmp_path / "run")
+    pretrain(tmp_path / "run", resume=True)
+    assert results(tmp_path / "run") == before
+
+
+def test_resume_with_more_steps(tmp_path):
+    constant = {"training__optimizer__learn_rate": 0.002}
+    pretrain(tmp_path / "run", training__max_steps=12, **constant)
+    pretrain(tmp_path / "run", resume=True, training__max_steps=24, **constant)
+    pretrain(tmp_path / "unbroken", training__max_steps=24, **constant)
+    assert results(tmp_path / "run") == results(tmp_path / "unbroken")
+
+
+def test_resume_without_a_checkpoint_begins_anew(tmp_path, capsys):
+    pretrain(tmp_path / "run", resume=True)
+    assert "There is no checkpoint" in capsys.readouterr().out
+    pretrain(tmp_path / "new")
+    assert results(tmp_path / "run") == results(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("training.batch_size", 8), ("training.seed", 5), ("sentences of training text", 200)],
+)
+def test_resume_of_another_run(tmp_path, name, value):
+    pretrain(tmp_path / "run", training__max_steps=1)
+    changes = {name: value}
+    if " " in name:
+        changes = {"paths.train": str(write_text(tmp_path / "other.txt", value))}
+    run = make_run(tmp_path / "run", **changes)
+    with pytest.raises(ValueError, match=f"for {name}, but this run has {value}"):
+        run.start(resume=True)
+
+
+def test_damaged_checkpoint(tmp_path):
+    """Whatever is missing or cut, the error names the folder, and without it the checkpoint before
+    is the last one."""
+    pretrain(tmp_path / "run", training__max_steps=2, **ALWAYS)
+    last = tmp_path / "run/checkpoints/step-000000002"
+    run = make_run(tmp_path / "run")
+    files = sorted(last.iterdir())
+    assert len(files) == 8
+    for file in files:
+        content = file.read_bytes()
+        file.unlink()
+        for _ in range(2):  # without the file, then with half of it
+            with pytest.raises(ValueError, match="step-000000002 is damaged.*Remove this folder"):
+                run.start(resume=True)
+            file.write_bytes(content[: len(content) // 2])
+        file.write_bytes(content)
+    last.rename(tmp_path / "away")
+    run.start(resume=True)
+    assert run.trainer.progress.steps == 1
+
+
+def full_after(n_writes, write):
+    """A write that finds the disk full from some call on."""
+    calls = iter(range(n_writes))
+
+    def full(*arguments, **options):
+        if next(calls, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(*arguments, **options)
+
+    return full
+
+
+@pytest.mark.parametrize("part", ["_write_json", "_write_tensors", "_flush"])
+def test_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch, part):
+    pretrain(tmp_path / "unbroken", **SHORT)
+    n_writes = 3 if part == "_flush" else 7  # in the fourth checkpoint
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, part, full_after(n_writes, getattr(checkpoints, part)))
+        with pytest.raises(OSError, match="No space left"):
+            pretrain(tmp_path / "run", **SHORT)
+    assert checkpoint_steps(tmp_path / "run") == [2, 3]
+    assert not list((tmp_path / "run/checkpoints").glob(".*"))
+    pretrain(tmp_path / "run", resume=True, **SHORT)
+    assert results(tmp_path / "run") == results(tmp_path / "unbroken")
+
+
+def test_disk_full_in_the_log(tmp_path, monkeypatch):
+    """A line that is half written doesn't stay."""
+    pretrain(tmp_path / "unbroken", **SHORT)
+
+    def append(self, report):
+        with self.path.open("ab") as file:
+            file.write(run_log._to_line(report)[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "append", append)
+        with pytest.raises(OSError, match="No space left"):
+            pretrain(tmp_path / "run", **SHORT)
+    pretrain(tmp_path / "run", resume=True, **SHORT)
+    assert results(tmp_path / "run") == results(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("step", [4, 5])
+def test_one_step_without_finite_loss_is_left_out(tmp_path, monkeypatch, step):
+    lose_weights(step, 2, monkeypatch)
+    pretrain(tmp_path / "run", training__max_skipped=3)
+    reports = RunLog(tmp_path / "run/log.jsonl").read()
+    assert [report.skipped for report in reports] == [1 if step == 4 else 0, 2, 2, 2, 2, 2]
+    assert np.isfinite([report.loss_forward for report in reports]).all()
+
+
+def test_several_steps_without_finite_loss_end_the_run(tmp_path, monkeypatch):
+    interrupt(tmp_path / "good", 9)
+    lose_weights(10, 100, monkeypatch)
+    with pytest.raises(Diverged, match="3 steps in a row, up to step 12"):
+        pretrain(tmp_path / "run", training__max_skipped=3)
+    last, good = tmp_path / "run/model-last", tmp_path / "good/checkpoints/step-000000009"
+    for name in ("model.safetensors", "softmax.safetensors"):
+        assert (last / name).read_bytes() == (good / name).read_bytes()
+    assert (tmp_path / "run/curves.png").exists()
+    assert "Steps | 12 of 24" in (tmp_path / "run/model-last/README.md").read_text()
+
+
+def test_lost_weights_are_replaced_by_the_last_checkpoints(tmp_path, capsys):
+    """An update was too large, though its gradient was finite."""
+    run = make_run(tmp_path / "run", **ALWAYS)
+    run.start(resume=False)
+
+    def lose():
+        with torch.no_grad():
+            run.trainer.model.softmax.bias[0] = torch.inf
+
+    stop_at(run, 7, lose)
+    with pytest.raises(Diverged, match="aren't finite"):
+        run.train()
+    assert "aren't finite" in capsys.readouterr().out
+    assert checkpoint_steps(tmp_path / "run") == [5, 6]
+    last, checkpoint = tmp_path / "run/model-last", tmp_path / "run/checkpoints/step-000000006"
+    name = "model.safetensors"
+    assert (last / name).read_bytes() == (checkpoint / name).read_bytes()
+    assert "Steps | 6 of 24" in (last / "README.md").read_text()
+
+
+def test_lost_weights_without_a_checkpoint(tmp_path, capsys):
+    with pytest.raises(Diverged):
+        pretrain(tmp_path / "run", training__optimizer__learn_rate=1e38, training__max_skipped=2)
+    assert "isn't written" in capsys.readouterr().out
+    assert not (tmp_path / "run/model-last").exists()
+
+
+def test_patience(tmp_path):
+    """No better perplexity for so many steps ends training, also when it is resumed."""
+    changes = {"training__patience": 8, "training__optimizer__learn_rate": 1e-30}
+    run = pretrain(tmp_path / "run", **changes)
+    assert run.trainer.progress.steps == run.best[1] + 8 == 12
+    again = pretrain(tmp_path / "run", resume=True, **changes)
+    assert again.trainer.progress.steps == 12
+
+
+def test_best(tmp_path):
+    """The biLM of the lowest held-out perplexity, whose card says when it was that."""
+    rates = [0.05] * 8 + [-0.05] * 16  # learns, then unlearns
+    run = pretrain(tmp_path / "run", training__optimizer__learn_rate=rates)
+    reports = run.log.read()
+    best = min(reports, key=lambda report: report.perplexity)
+    assert run.best == (best.perplexity, best.step) and best.step < 24
+    assert f"Steps | {best.step} of 24" in (tmp_path / "run/model-best/README.md").read_text()
+    stored = run.results.evaluate(read_model(tmp_path / "run/model-best"))
+    assert stored.both == pytest.approx(best.perplexity, rel=1e-6)
+
+
+def test_without_held_out_text(tmp_path):
+    run = pretrain(tmp_path / "run", paths__dev=None, training__patience=4)
+    assert run.trainer.progress.steps == 24
+    assert not (tmp_path / "run/model-best").exists()
+    assert (
+        "| Held-out perplexity | not measured |"
+        in (tmp_path / "run/model-last/README.md").read_text()
+    )
+    assert all(np.isnan(report.perplexity) for report in run.log.read())
+
+
+def test_held_out_text_that_is_gone_when_resumed(tmp_path):
+    pretrain(tmp_path / "run", training__max_steps=8)
+    pretrain(tmp_path / "run", resume=True, paths__dev=None)
+    assert (tmp_path / "run/model-best").exists()
+
+
+def test_without_softmax(tmp_path):
+    """Only the finished biLMs go without: the run can still be resumed."""
+    changes = {"keep_softmax": False, "training__optimizer__learn_rate": 1e-30}
+    pretrain(tmp_path / "run", training__max_steps=8, **changes)
+    pretrain(tmp_path / "run", resume=True, training__max_steps=12, **changes)
+    for name in ("model-last", "model-best"):
+        assert read_softmax(tmp_path / "run" / name) is None
+        assert not (tmp_path / "run" / name / "vocabulary.txt").exists()
+        assert BiLM.load(tmp_path / "run" / name).embed([["a", "dog"]])[0].shape == (3, 2, 16)
+    assert read_softmax(tmp_path / "run/checkpoints/step-000000012") is not None
+
+
+def test_card(tmp_path):
+    run = pretrain(tmp_path / "run", card__licence="CC BY 4.0", training__carry_state=True)
+    card = (tmp_path / "run/model-last/README.md").read_text()
+    n_bytes = (tmp_path / "train.txt").stat().st_size
+    for part in [
+        "| Optimizer | Adam (beta1 0.9, beta2 0.99, eps 1e-08) |",
+        "| Learning rate | warmup_linear (initial_rate 0.002, warmup_steps 4, total_steps 24) |",
+        "| Steps | 24 of 24 |",
+        "| Licence | CC BY 4.0 |",
+        "tokens (0.",
+        f"`train.txt`, {n_bytes / 1000:.1f} KB",
+        "the state carried on",
+    ]:
+        assert part in card
+    result = run.results.evaluate(run.trainer.model)
+    assert f"{result.forward:.2f} forward, {result.backward:.2f} backward" in card
+    assert (tmp_path / "run/curves.png").read_bytes().startswith(b"\x89PNG")
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [line["words"] for line in log] == [80, 160, 240, 320, 400, 480]
