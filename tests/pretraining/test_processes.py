@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 def torchrun(*arguments, n=2):
     """Start processes. They find each other at a free port."""
-    paths = [str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
+    paths = [str(HERE.parent), os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(n)]
     command += ["--standalone", *map(str, arguments)]
