@@ -162,7 +162,8 @@ class Run:
         done = self._is_done()  # a run that is resumed may be
         while not done:
             trainer.step()
-            if progress.steps % training.eval_frequency == 0 and processes.is_first:
+            is_last = progress.steps == training.max_steps
+            if processes.is_first and (is_last or progress.steps % training.eval_frequency == 0):
                 report = self._report(speed)
                 history.append((report.score, report.step))
                 self.log.append(report)
