@@ -72,7 +72,7 @@ class Checkpoints:
                 write_model(temporary)
                 _write_tensors(temporary / _OPTIMIZER, optimizer)
                 _write_json(temporary / _PROGRESS, progress)
-                _flush(temporary)
+            _flush(temporary, rank)
             self.processes.wait()
             if self.processes.is_first:
                 os.replace(temporary, final)
@@ -157,11 +157,16 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path}: not a file of a checkpoint: {error}.") from error
 
 
-def _flush(folder: Path) -> None:
-    """A machine that goes down after the rename must not leave empty files behind it."""
+def _flush(folder: Path, rank: int) -> None:
+    """A machine that goes down after the rename must not leave empty files behind it. It may be
+    another one than the first process's: each flushes what it has written.
+
+    rank: The process's number. What is all processes' is the first one's to flush.
+    """
     for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        if path.match(f"rank-{rank}.*") or (rank == 0 and not path.match("rank-*")):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
     _flush_folder(folder)
 
 

@@ -1,5 +1,7 @@
 """Checkpoints appear whole or not at all, and old ones go."""
 
+import os
+
 import pytest
 import torch
 
@@ -101,6 +103,46 @@ def test_kill_while_an_old_one_is_removed(save, tmp_path, monkeypatch):
         with pytest.raises(SystemExit):
             save(3)
     assert names(tmp_path) == [".step-000000001.tmp", "step-000000002", "step-000000003"]
+
+
+@pytest.mark.parametrize(
+    ("rank", "files"),
+    [
+        (0, {"model", "optimizer.safetensors", "progress.json", "rank-0.json"}),
+        (1, {"rank-1.json"}),
+        (10, {"rank-10.json"}),
+    ],
+)
+def test_each_process_flushes_its_files_before_it_waits_for_the_rename(
+    tmp_path, monkeypatch, rank, files
+):
+    """A machine may go down right after the first process has renamed them."""
+    folder = tmp_path / "checkpoints"
+    temporary = folder / ".step-000000005.tmp"
+    events = []
+
+    class OneOfSeveral(Processes):
+        def wait(self):
+            temporary.mkdir(parents=True, exist_ok=True)
+            for other in {0, 1, 10} - {rank}:
+                (temporary / f"rank-{other}.json").touch()
+            events.append("wait")
+
+    def fsync(descriptor):
+        (path,) = [p for p in (temporary, *temporary.iterdir()) if same(p, descriptor)]
+        events.append(path.name)
+
+    def same(path, descriptor):
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+
+    monkeypatch.setattr(checkpoints, "_flush_folder", lambda path: None)
+    monkeypatch.setattr(checkpoints.os, "fsync", fsync)
+    kept = Checkpoints(folder, 2, OneOfSeveral(rank, 11, torch.device("cpu")))
+    kept.save(5, write_model, MOMENTS, {"steps": 5}, STATE, HIDDEN)
+    first, *flushed, last = events
+    assert first == last == "wait"
+    assert len(flushed) == len(set(flushed))
+    assert set(flushed) == {*files, f"rank-{rank}.safetensors"}
 
 
 def test_tensors_that_cannot_be_written(tmp_path):
