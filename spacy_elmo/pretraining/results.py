@@ -9,7 +9,7 @@ from ..formats import read_softmax, write_native
 from .curves import plot_curves
 from .language_model import LanguageModel
 from .model_card import CorpusRecord, HeldOutRecord, RunRecord, write_model_card
-from .perplexity import Perplexity, StoredSentences, perplexity
+from .perplexity import Perplexity, StoredSentences, perplexity, streams_of
 from .processes import Processes
 from .run_log import Report
 from .settings import Settings
@@ -52,17 +52,20 @@ class Results:
         computed, or with the state carried on, as the training has it.
 
         model: On the device of the run.
-        max_words: How far the text is read, about; None for all of it.
+        max_words: So many words are read, about, in sentences from all over the text; where the
+            state is carried on, in blocks of consecutive ones, one for each stream. None for all.
         RETURNS: None if no text is held out.
         """
         store = self.dev_store
         if store is None:
             return None
+        stateful = self.settings.training.carry_state
         n_sentences = store.n_sentences
-        if max_words is not None:
-            n_sentences = max(1, int(store.starts.searchsorted(max_words, "right")) - 1)
-        sentences = StoredSentences(store, n_sentences)
-        return perplexity(model, sentences, stateful=self.settings.training.carry_state)
+        if max_words is not None and max_words < store.n_tokens:
+            n_sentences = max(1, n_sentences * max_words // store.n_tokens)
+        n_blocks = streams_of(n_sentences) if stateful else n_sentences
+        sentences = StoredSentences(store, n_sentences, n_blocks)
+        return perplexity(model, sentences, stateful=stateful)
 
     def write_last(self, model: LanguageModel, progress: Progress) -> None:
         """Write a biLM at the end of training, with its card.

@@ -54,7 +54,8 @@ class TrainingSettings(_Section):
     max_steps: Steps until training ends.
     patience: Steps without a better held-out perplexity after which training ends; 0 for never.
     eval_frequency: Steps between two evaluations.
-    max_eval_words: Words of the held-out text that an evaluation during training reads, about.
+    max_eval_words: Words of the held-out text that an evaluation during training reads, about, in
+        sentences from all over the text.
     checkpoint_minutes: Time between two checkpoints.
     n_checkpoints: How many are kept.
     max_skipped: So many steps in a row whose loss or gradient isn't finite end training; fewer are

@@ -277,6 +277,20 @@ def test_without_held_out_text(tmp_path):
     assert all(np.isnan(report.perplexity) for report in run.log.read())
 
 
+@pytest.mark.parametrize("carry_state", [False, True])
+def test_evaluations_read_sentences_from_all_over_the_text(tmp_path, carry_state):
+    """Of which the second half is unknown words."""
+    lines = ["The dog sees.\n"] * 400 + ["Xyzzy plugh.\n"] * 400
+    (tmp_path / "all.txt").write_text("".join(lines))
+    changes = {"paths__dev": str(tmp_path / "all.txt"), "training__carry_state": carry_state}
+    run = make_run(tmp_path / "run", **changes)
+    run.start(resume=False)
+    result = run.results.evaluate(run.trainer.model, max_words=700)
+    assert result.n_sentences == 200 and result.n_tokens == 100 * 4 + 100 * 3
+    assert result.n_unknown == 100 * 2
+    assert run.results.evaluate(run.trainer.model).n_sentences == 800
+
+
 def test_held_out_text_that_is_gone_when_resumed(tmp_path):
     pretrain(tmp_path / "run", training__max_steps=8)
     pretrain(tmp_path / "run", resume=True, paths__dev=None)
