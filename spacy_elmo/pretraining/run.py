@@ -162,8 +162,8 @@ class Run:
         done = self._is_done()  # a run that is resumed may be
         while not done:
             trainer.step()
-            is_last = progress.steps == training.max_steps
-            if processes.is_first and (is_last or progress.steps % training.eval_frequency == 0):
+            is_due = self._is_trained() or progress.steps % training.eval_frequency == 0
+            if processes.is_first and is_due:
                 report = self._report(speed)
                 history.append((report.score, report.step))
                 self.log.append(report)
@@ -227,10 +227,17 @@ class Run:
             self.results.keep_best(trainer.model)
         return report
 
+    def _is_trained(self) -> bool:
+        """Whether all steps are made, or the text has been read often enough."""
+        training, trainer = self.settings.training, self.trainer
+        if training.max_epochs is not None and trainer.batches.epoch >= training.max_epochs:
+            return True
+        return trainer.progress.steps >= training.max_steps
+
     def _is_done(self) -> bool:
-        """Whether all steps are made, or the perplexity hasn't become better for long enough."""
+        """Whether it is trained, or the perplexity hasn't become better for long enough."""
         training, steps = self.settings.training, self.trainer.progress.steps
-        if steps >= training.max_steps:
+        if self._is_trained():
             return True
         if self.dev_store is None or not training.patience or steps % training.eval_frequency:
             return False

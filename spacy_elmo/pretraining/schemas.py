@@ -52,6 +52,8 @@ class TrainingSettings(_Section):
         has instructions for them.
     max_grad_norm: Largest norm of all gradients together; null for no limit.
     max_steps: Steps until training ends.
+    max_epochs: Passes over the text until training ends, if that comes first: it ends with the step
+        that begins another one. null for no limit.
     patience: Steps without a better held-out perplexity after which training ends; 0 for never.
     eval_frequency: Steps between two evaluations.
     max_eval_words: Words of the held-out text that an evaluation during training reads, about, in
@@ -71,6 +73,7 @@ class TrainingSettings(_Section):
     mixed_precision: Optional[bool]
     max_grad_norm: Optional[Annotated[float, Field(gt=0)]]
     max_steps: Count
+    max_epochs: Optional[Count] = None
     patience: Annotated[int, Field(ge=0)]
     eval_frequency: Count
     max_eval_words: Count

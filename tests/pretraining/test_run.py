@@ -254,6 +254,30 @@ def test_patience(tmp_path):
     assert again.trainer.progress.steps == 12
 
 
+def test_epochs(tmp_path):
+    """Training ends with the step that begins one more, and goes on if there are to be more."""
+    text = write_text(tmp_path / "short.txt", 40)
+    changes = {"paths__train": str(text), "training__max_steps": 1000}
+    changes["training__optimizer__learn_rate"] = 0.002
+    run = pretrain(tmp_path / "run", training__max_epochs=2, **changes)
+    n_tokens = run.train_store.n_tokens + run.train_store.n_sentences
+    # The four streams may be in the middle of sentences, of ten words at most.
+    assert abs(run.trainer.progress.words - 2 * n_tokens) < 4 * (11 + 5)
+    last = run.log.read()[-1]
+    assert last.step == run.trainer.progress.steps and last.epoch == 2
+    assert max(checkpoint_steps(tmp_path / "run")) == last.step
+    assert len(run.log.read()) == -(-last.step // 4)
+    again = pretrain(tmp_path / "run", resume=True, training__max_epochs=2, **changes)
+    assert again.trainer.progress.steps == last.step
+    more = pretrain(tmp_path / "run", resume=True, training__max_epochs=3, **changes)
+    assert more.trainer.batches.epoch == 3
+
+
+def test_steps_may_end_training_before_epochs(tmp_path):
+    run = pretrain(tmp_path / "run", training__max_epochs=1000)
+    assert run.trainer.progress.steps == 24
+
+
 def test_best(tmp_path):
     """The biLM of the lowest held-out perplexity, whose card says when it was that."""
     rates = [0.05] * 8 + [-0.05] * 16  # learns, then unlearns
