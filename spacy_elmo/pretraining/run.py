@@ -128,9 +128,10 @@ class Run:
     def train(self) -> None:
         """Train to the end, with evaluations and checkpoints, and write the biLM.
 
-        RAISES Diverged: The loss wasn't finite in several steps in a row. The last good weights
-            are written before.
-        RAISES KeyboardInterrupt: Someone wants it to end. A checkpoint is written before.
+        RAISES Diverged: The loss wasn't finite in several steps in a row, or at the end. The last
+            checkpoint's weights are written before.
+        RAISES KeyboardInterrupt: Someone wants it to end. A checkpoint is written before, unless
+            the loss isn't finite just then.
         RAISES OSError: The disk is full, or something else is wrong with it. The last checkpoint
             is untouched.
         """
@@ -144,7 +145,7 @@ class Run:
         finally:
             finalize()
         if self.processes.is_first:
-            self._finish()
+            self._finish(diverged is not None)
         self.processes.wait()
         if diverged is not None:
             raise diverged
@@ -177,10 +178,17 @@ class Run:
             n_due, n_done, n_interrupts = processes.sum([due, done, interrupt.is_set])
             done = n_done > 0
             if n_due or done or n_interrupts:
-                self._save_checkpoint()
-                last_checkpoint = time.monotonic()
+                trainer.check_weights()
+                # Weights that make the loss overflow are finite, but no good to go on from.
+                if not progress.skipped_in_a_row:
+                    self._save_checkpoint()
+                    last_checkpoint = time.monotonic()
             if n_interrupts:
+                if progress.skipped_in_a_row and processes.is_first:
+                    msg.warn(f"{_lost(progress)} There is no checkpoint of these steps.")
                 raise KeyboardInterrupt
+        if progress.skipped_in_a_row:
+            raise Diverged(f"{_lost(progress)} With this, training ended.")
 
     def _tokenize(self) -> tuple[TokenStore, Optional[TokenStore]]:
         corpus, n_process = self.settings.corpus, self.settings.training.n_process
@@ -245,7 +253,6 @@ class Run:
 
     def _save_checkpoint(self) -> None:
         trainer = self.trainer
-        trainer.check_weights()
         progress = {**asdict(trainer.progress), "best": list(self.best), **self._must_stay()}
         self.checkpoints.save(
             trainer.progress.steps,
@@ -290,22 +297,21 @@ class Run:
         if self.processes.is_first:
             msg.info(f"Going on from {checkpoint}")
 
-    def _finish(self) -> None:
-        """Write the biLMs as they are at the end, or before they lost their way."""
+    def _finish(self, diverged: bool) -> None:
+        """Write the biLMs.
+
+        diverged: The weights are no good: the last checkpoint's are taken, which were.
+        """
         model, progress = self.trainer.model, self.trainer.progress
-        last = self.output / LAST
-        try:
-            self.trainer.check_weights()
-        except Diverged:
-            checkpoint = self.checkpoints.last()
-            if checkpoint is None:
-                msg.warn(f"No weights are good and there is no checkpoint: {last} isn't written.")
-            else:
-                msg.warn(f"The weights aren't finite: {last} gets those of {checkpoint}.")
-                model = read_model(checkpoint).to(self.processes.device)
-                self.results.write_last(model, _progress(read_progress(checkpoint)))
-        else:
+        last, checkpoint = self.output / LAST, self.checkpoints.last()
+        if not diverged:
             self.results.write_last(model, progress)
+        elif checkpoint is None:
+            msg.warn(f"Training diverged before its first checkpoint: {last} isn't written.")
+        else:
+            msg.warn(f"Training diverged: {last} gets the weights of {checkpoint}.")
+            model = read_model(checkpoint).to(self.processes.device)
+            self.results.write_last(model, _progress(read_progress(checkpoint)))
         if self.dev_store is not None and self.best[1]:
             self.results.write_best(progress, self.best[1])
         self.results.draw_curves(self.log.read())
@@ -315,6 +321,12 @@ def _progress(values: dict[str, Any]) -> Progress:
     """Progress as a checkpoint has it, beside other values."""
     known = {field.name: values[field.name] for field in fields(Progress)}
     return Progress(**{**known, "loss_sums": tuple(known["loss_sums"])})
+
+
+def _lost(progress: Progress) -> str:
+    """That the last steps were left out."""
+    first = progress.steps - progress.skipped_in_a_row + 1
+    return f"The loss isn't finite since step {first:,}."
 
 
 def _unusable(checkpoint: Path, error: ValueError) -> ValueError:

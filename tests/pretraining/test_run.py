@@ -13,6 +13,7 @@ from spacy_elmo import BiLM
 from spacy_elmo.formats import read_softmax
 from spacy_elmo.pretraining import checkpoints, run_log
 from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.run import Run
 from spacy_elmo.pretraining.run_log import RunLog
 from spacy_elmo.pretraining.start import read_model
 from spacy_elmo.pretraining.trainer import Diverged
@@ -206,16 +207,69 @@ def test_one_step_without_finite_loss_is_left_out(tmp_path, monkeypatch, step):
     assert np.isfinite([report.loss_forward for report in reports]).all()
 
 
-def test_several_steps_without_finite_loss_end_the_run(tmp_path, monkeypatch):
-    interrupt(tmp_path / "good", 9)
-    lose_weights(10, 100, monkeypatch)
+def same_weights(model, other):
+    return all(
+        (model / name).read_bytes() == (other / name).read_bytes()
+        for name in ("model.safetensors", "softmax.safetensors")
+    )
+
+
+def explode(run, step):
+    """Make weights huge in the middle of a step, so that no loss is finite any more."""
+
+    def multiply():
+        with torch.no_grad():
+            run.trainer.model.softmax.weight.fill_(torch.finfo(torch.float32).max / 2)
+
+    stop_at(run, step, multiply)
+
+
+def test_several_steps_without_finite_loss_end_the_run(tmp_path, capsys):
+    """What is left is the last checkpoint's, not the finite weights that made the loss overflow.
+    Of the steps without a loss there are no checkpoints."""
+    run = make_run(tmp_path / "run", training__max_skipped=3, **ALWAYS)
+    run.start(resume=False)
+    explode(run, 10)
     with pytest.raises(Diverged, match="3 steps in a row, up to step 12"):
-        pretrain(tmp_path / "run", training__max_skipped=3)
-    last, good = tmp_path / "run/model-last", tmp_path / "good/checkpoints/step-000000009"
-    for name in ("model.safetensors", "softmax.safetensors"):
-        assert (last / name).read_bytes() == (good / name).read_bytes()
+        run.train()
+    assert all(parameter.isfinite().all() for parameter in run.trainer.model.parameters())
+    assert checkpoint_steps(tmp_path / "run") == [8, 9]
+    checkpoint = tmp_path / "run/checkpoints/step-000000009"
+    assert same_weights(tmp_path / "run/model-last", checkpoint)
+    assert f"gets the weights of {checkpoint}" in " ".join(capsys.readouterr().out.split())
     assert (tmp_path / "run/curves.png").exists()
-    assert "Steps | 12 of 24" in (tmp_path / "run/model-last/README.md").read_text()
+    assert "Steps | 9 of 24" in (tmp_path / "run/model-last/README.md").read_text()
+
+
+def test_end_of_training_without_finite_loss(tmp_path, monkeypatch):
+    """Too few steps to have ended it before."""
+    lose_weights(23, 100, monkeypatch)
+    with pytest.raises(Diverged, match="isn't finite since step 23.* ended"):
+        pretrain(tmp_path / "run", training__max_skipped=10, **ALWAYS)
+    assert checkpoint_steps(tmp_path / "run") == [21, 22]
+    assert same_weights(tmp_path / "run/model-last", tmp_path / "run/checkpoints/step-000000022")
+
+
+def test_interrupt_without_finite_loss(tmp_path, monkeypatch, capsys):
+    lose_weights(6, 100, monkeypatch)
+    interrupt(tmp_path / "run", 7, **ALWAYS)
+    assert checkpoint_steps(tmp_path / "run") == [4, 5]
+    assert "since step 6. There is no checkpoint" in " ".join(capsys.readouterr().out.split())
+
+
+def test_checkpoint_that_is_due_without_finite_loss(tmp_path, monkeypatch):
+    """It is written with the next step that has one."""
+    saved = []
+
+    def save(self):
+        saved.append(self.trainer.progress.steps)
+        return save_checkpoint(self)
+
+    save_checkpoint = Run._save_checkpoint
+    monkeypatch.setattr(Run, "_save_checkpoint", save)
+    lose_weights(3, 4, monkeypatch)
+    pretrain(tmp_path / "run", **SHORT)
+    assert saved == [1, 2, 7, 8]
 
 
 def test_lost_weights_are_replaced_by_the_last_checkpoints(tmp_path, capsys):
@@ -230,12 +284,21 @@ def test_lost_weights_are_replaced_by_the_last_checkpoints(tmp_path, capsys):
     stop_at(run, 7, lose)
     with pytest.raises(Diverged, match="aren't finite"):
         run.train()
-    assert "aren't finite" in capsys.readouterr().out
+    assert "Training diverged" in capsys.readouterr().out
     assert checkpoint_steps(tmp_path / "run") == [5, 6]
     last, checkpoint = tmp_path / "run/model-last", tmp_path / "run/checkpoints/step-000000006"
-    name = "model.safetensors"
-    assert (last / name).read_bytes() == (checkpoint / name).read_bytes()
+    assert same_weights(last, checkpoint)
     assert "Steps | 6 of 24" in (last / "README.md").read_text()
+
+
+def test_exploded_weights_without_a_checkpoint(tmp_path, capsys):
+    run = make_run(tmp_path / "run", training__max_skipped=3)
+    run.start(resume=False)
+    explode(run, 10)
+    with pytest.raises(Diverged):
+        run.train()
+    assert "isn't written" in capsys.readouterr().out
+    assert not (tmp_path / "run/model-last").exists()
 
 
 def test_lost_weights_without_a_checkpoint(tmp_path, capsys):
