@@ -1,11 +1,13 @@
 """What a run leaves: the finished biLMs, their model cards and the curves."""
 
+import json
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from wasabi import msg
 
 from ..formats import read_softmax, write_native
+from ..formats.files import replacing
 from .curves import plot_curves
 from .language_model import LanguageModel
 from .model_card import CorpusRecord, HeldOutRecord, RunRecord, write_model_card
@@ -18,6 +20,7 @@ from .token_store import TokenStore
 from .trainer import Progress
 
 LAST, BEST = "model-last", "model-best"
+_BEST_RECORD = "best.json"  # in the run's folder
 
 
 class Results:
@@ -78,9 +81,27 @@ class Results:
         write_native(model.network, directory, softmax=softmax)
         self._write_card(directory, model, progress, progress.steps)
 
-    def keep_best(self, model: LanguageModel) -> None:
-        """Write the best biLM so far, always with its softmax: it is measured at the end."""
+    def keep_best(self, model: LanguageModel, perplexity: float, step: int) -> None:
+        """Write the best biLM so far, always with its softmax: it is measured at the end.
+
+        model: The biLM.
+        perplexity, step: What it is the best by, and when it was.
+        """
+        record = self.output / _BEST_RECORD
+        record.unlink(missing_ok=True)  # is written last: the biLM is whole if it is there
         write_native(model.network, self.output / BEST, softmax=get_softmax(model))
+        with replacing(record) as temporary:
+            temporary.write_text(json.dumps([perplexity, step]), encoding="utf-8")
+
+    def holds_best(self, perplexity: float, step: int) -> bool:
+        """Whether the best biLM that is kept is this one.
+
+        perplexity, step: As ``keep_best`` was told.
+        """
+        try:
+            return json.loads((self.output / _BEST_RECORD).read_bytes()) == [perplexity, step]
+        except (OSError, ValueError):
+            return False
 
     def write_best(self, progress: Progress, step: int) -> None:
         """Write the card of the best biLM, and take its softmax away if it isn't to be kept.

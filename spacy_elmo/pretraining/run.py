@@ -39,8 +39,8 @@ class Run:
 
     settings: The config, resolved.
     output: The folder: ``model-last`` and, with held-out text, ``model-best`` (native directories
-        with a model card), ``checkpoints``, ``tokens``, ``log.jsonl``, ``curves.png``,
-        ``vocabulary.txt`` and ``config.cfg``.
+        with a model card) and ``best.json``, ``checkpoints``, ``tokens``, ``log.jsonl``,
+        ``curves.png``, ``vocabulary.txt`` and ``config.cfg``.
     processes: Those of the run.
     keep_softmax: Whether the finished biLMs keep their softmax. Checkpoints always do.
     """
@@ -232,7 +232,7 @@ class Run:
         )
         if result is not None and report.perplexity < self.best[0]:
             self.best = (report.perplexity, progress.steps)
-            self.results.keep_best(trainer.model)
+            self.results.keep_best(trainer.model, *self.best)
         return report
 
     def _is_trained(self) -> bool:
@@ -290,7 +290,12 @@ class Run:
                     "and streams as it had; to change them, begin a new run with its biLM as "
                     "initialize.source."
                 )
-        self.best = tuple(progress["best"])
+        perplexity, step = progress["best"]
+        if not self.results.holds_best(perplexity, step):
+            # Steps after the checkpoint have replaced it. What they did is forgotten, so the next
+            # evaluation is the best.
+            perplexity, step = math.inf, progress["steps"]
+        self.best = (perplexity, step)
         self.trainer.progress = _progress(progress)
         self.trainer.optimizer.set_tensors(optimizer)
         self.trainer.set_state(*state)
@@ -312,7 +317,7 @@ class Run:
             msg.warn(f"Training diverged: {last} gets the weights of {checkpoint}.")
             model = read_model(checkpoint).to(self.processes.device)
             self.results.write_last(model, _progress(read_progress(checkpoint)))
-        if self.dev_store is not None and self.best[1]:
+        if self.dev_store is not None and math.isfinite(self.best[0]):
             self.results.write_best(progress, self.best[1])
         self.results.draw_curves(self.log.read())
 

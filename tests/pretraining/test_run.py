@@ -12,6 +12,7 @@ from tiny_runs import checkpoint_steps, make_run, pretrain, results, write_text
 from spacy_elmo import BiLM
 from spacy_elmo.formats import read_softmax
 from spacy_elmo.pretraining import checkpoints, run_log
+from spacy_elmo.pretraining import results as results_module
 from spacy_elmo.pretraining.processes import Processes
 from spacy_elmo.pretraining.run import Run
 from spacy_elmo.pretraining.run_log import RunLog
@@ -351,6 +352,43 @@ def test_best(tmp_path):
     assert f"Steps | {best.step} of 24" in (tmp_path / "run/model-best/README.md").read_text()
     stored = run.results.evaluate(read_model(tmp_path / "run/model-best"))
     assert stored.both == pytest.approx(best.perplexity, rel=1e-6)
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["whole", "half written"])
+def test_best_of_steps_that_are_forgotten(tmp_path, monkeypatch, torn):
+    """A run is killed when model-best is newer than the last checkpoint. The resumed one, which
+    takes another way, has a model-best of its own."""
+    rarely = {"training__checkpoint_minutes": 1e9, "training__optimizer__learn_rate": 0.05}
+    interrupt(tmp_path / "run", 5, **rarely)
+    run = make_run(tmp_path / "run", **rarely)
+    run.start(resume=True)
+    if torn:
+        monkeypatch.setattr(results_module, "replacing", lambda path: 1 / 0)  # ends in keep_best()
+
+    def stop():
+        raise ZeroDivisionError
+
+    stop_at(run, 9, stop)
+    with pytest.raises(ZeroDivisionError):
+        run.train()
+    monkeypatch.undo()
+    worse = {**rarely, "training__optimizer__learn_rate": -0.05, "training__patience": 8}
+    run = pretrain(tmp_path / "run", resume=True, **worse)
+    assert run.best[1] == 8 and run.trainer.progress.steps == 16
+    best = next(report for report in run.log.read() if report.step == 8)
+    assert run.best[0] == best.perplexity
+    stored = run.results.evaluate(read_model(tmp_path / "run/model-best"))
+    assert stored.both == pytest.approx(best.perplexity, rel=1e-6)
+    assert "Steps | 8 of 24" in (tmp_path / "run/model-best/README.md").read_text()
+
+
+def test_best_that_is_older_than_the_checkpoint_stays(tmp_path):
+    changes = {"training__optimizer__learn_rate": [0.05] * 4 + [-0.05] * 20}
+    interrupt(tmp_path / "run", 10, **changes)
+    before = (tmp_path / "run/model-best/model.safetensors").read_bytes()
+    run = pretrain(tmp_path / "run", resume=True, **changes)
+    assert run.best[1] == 4
+    assert (tmp_path / "run/model-best/model.safetensors").read_bytes() == before
 
 
 def test_without_held_out_text(tmp_path):
