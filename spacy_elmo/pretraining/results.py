@@ -47,6 +47,7 @@ class Results:
         self.settings, self.output, self.processes = settings, output, processes
         self.train_store, self.dev_store = train_store, dev_store
         self.keep_softmax = keep_softmax
+        self._measured: dict[int, Optional[HeldOutRecord]] = {}  # by step
 
     def evaluate(
         self, model: LanguageModel, max_words: Optional[int] = None
@@ -140,13 +141,19 @@ class Results:
             n_trained=progress.words * step // progress.steps,
             seconds=progress.seconds * step / progress.steps,
             settings=settings.for_card(step, self.processes.world_size),
-            held_out=self._held_out(model),
+            held_out=self._held_out(model, step),
             started_from=_source(settings.initialize.source),
             licence=settings.card.licence,
         )
         write_model_card(record, directory / "README.md")
 
-    def _held_out(self, model: LanguageModel) -> Optional[HeldOutRecord]:
+    def _held_out(self, model: LanguageModel, step: int) -> Optional[HeldOutRecord]:
+        """On all of the held-out text, once if the last biLM is the best one."""
+        if step not in self._measured:
+            self._measured[step] = self._measure(model)
+        return self._measured[step]
+
+    def _measure(self, model: LanguageModel) -> Optional[HeldOutRecord]:
         result = self.evaluate(model)
         if result is None or self.dev_store is None:
             return None

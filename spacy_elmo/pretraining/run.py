@@ -129,7 +129,7 @@ class Run:
         """Train to the end, with evaluations and checkpoints, and write the biLM.
 
         RAISES Diverged: The loss wasn't finite in several steps in a row, or at the end. The last
-            checkpoint's weights are written before.
+            checkpoint's weights are written before. The first process alone raises it.
         RAISES KeyboardInterrupt: Someone wants it to end. A checkpoint is written before, unless
             the loss isn't finite just then.
         RAISES OSError: The disk is full, or something else is wrong with it. The last checkpoint
@@ -145,10 +145,11 @@ class Run:
         finally:
             finalize()
         if self.processes.is_first:
+            # The others don't wait, because measuring takes long; and they don't raise, because
+            # then torchrun would end this process.
             self._finish(diverged is not None)
-        self.processes.wait()
-        if diverged is not None:
-            raise diverged
+            if diverged is not None:
+                raise diverged
 
     def _train(self, log_step: LogStep, interrupt: Interrupt) -> None:
         """The steps, evaluations and checkpoints.

@@ -273,3 +273,40 @@ def test_resuming_with_another_number_of_processes_is_an_error(pretraining):
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "world_size = 2, but this run has 1" in " ".join(output.split())
+
+
+# Weights become huge before step 21, and the first process takes longer to write what is left than
+# the second one needs to end.
+EXPLODE = """
+import time, torch
+from spacy_elmo.pretraining.results import Results
+from spacy_elmo.pretraining.trainer import Trainer
+step, write_last = Trainer.step, Results.write_last
+def exploding(self):
+    if self.progress.steps == 20:
+        with torch.no_grad():
+            self.model.softmax.weight.fill_(torch.finfo(torch.float32).max / 2)
+    step(self)
+def slow(self, *arguments):
+    time.sleep(3)
+    write_last(self, *arguments)
+Trainer.step, Results.write_last = exploding, slow
+"""
+
+
+def test_diverged_run_leaves_the_last_checkpoint(pretraining):
+    """All processes end without a checkpoint of the steps that have no loss, and none ends the
+    first one, which writes and tells."""
+    code = pretraining.folder / "explode.py"
+    code.write_text(EXPLODE)
+    process = pretraining.start("diverged", "--code", code)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert output.count("10 steps in a row, up to step 30") == 1, output
+    last = pretraining.checkpoints("diverged")[-1]
+    assert last.name == "step-000000020"
+    expected = load_file(last / "model.safetensors")
+    for name, value in pretraining.weights("diverged").items():
+        np.testing.assert_array_equal(value, expected[name])
+    card = (pretraining.folder / "diverged/model-last/README.md").read_text(encoding="utf-8")
+    assert "Steps | 20 of 60" in card

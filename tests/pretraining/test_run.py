@@ -14,6 +14,7 @@ from spacy_elmo.formats import read_softmax
 from spacy_elmo.pretraining import checkpoints, run_log
 from spacy_elmo.pretraining import results as results_module
 from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.results import Results
 from spacy_elmo.pretraining.run import Run
 from spacy_elmo.pretraining.run_log import RunLog
 from spacy_elmo.pretraining.start import read_model
@@ -352,6 +353,37 @@ def test_best(tmp_path):
     assert f"Steps | {best.step} of 24" in (tmp_path / "run/model-best/README.md").read_text()
     stored = run.results.evaluate(read_model(tmp_path / "run/model-best"))
     assert stored.both == pytest.approx(best.perplexity, rel=1e-6)
+
+
+def test_no_process_waits_for_what_the_first_one_writes_at_the_end(tmp_path, monkeypatch):
+    events = []
+    draw_curves = Results.draw_curves
+    monkeypatch.setattr(Processes, "wait", lambda self: events.append("wait"))
+    monkeypatch.setattr(
+        Results, "draw_curves", lambda *args: draw_curves(*args) or events.append("finished")
+    )
+    pretrain(tmp_path / "run", training__max_steps=1)
+    assert "wait" in events and events[-1] == "finished"
+
+
+@pytest.mark.parametrize(("rate", "n_measured"), [(0.01, 1), (-0.01, 2)])
+def test_held_out_text_is_read_once_for_the_same_bilm(tmp_path, monkeypatch, rate, n_measured):
+    """If the last step's is the best one."""
+    read = []
+
+    def measure(model, sentences, **options):
+        read.append(len(sentences))
+        return perplexity(model, sentences, **options)
+
+    perplexity = results_module.perplexity
+    monkeypatch.setattr(results_module, "perplexity", measure)
+    changes = {"training__max_steps": 8, "training__max_eval_words": 20}
+    run = pretrain(tmp_path / "run", training__optimizer__learn_rate=rate, **changes)
+    assert run.best[1] == (8 if n_measured == 1 else 4)
+    assert read.count(run.dev_store.n_sentences) == n_measured
+    cards = [tmp_path / f"run/model-{name}/README.md" for name in ("last", "best")]
+    lines = [next(x for x in card.read_text().split("\n") if "perplexity" in x) for card in cards]
+    assert (lines[0] == lines[1]) == (n_measured == 1)
 
 
 @pytest.mark.parametrize("torn", [False, True], ids=["whole", "half written"])
