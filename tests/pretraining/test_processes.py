@@ -272,7 +272,7 @@ def test_resuming_with_another_number_of_processes_is_an_error(pretraining):
     process = pretraining.start("whole", "--resume", n=1, batch_size=8)
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert "world_size = 2, but this run has 1" in " ".join(output.split())
+    assert "2 for processes, but this run has 1" in " ".join(output.split())
 
 
 # Weights become huge before step 21, and the first process takes longer to write what is left than
