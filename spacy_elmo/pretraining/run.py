@@ -195,10 +195,11 @@ class Run:
         corpus, n_process = self.settings.corpus, self.settings.training.n_process
         directory = Path(corpus.tokens or self.output / "tokens")
 
-        # Whichever process comes first makes a store; the others wait for it.
         def store(read: Reader, name: str) -> TokenStore:
-            tokenization = self.settings.tokenization
-            return tokenize(read, directory / name, tokenization, n_process or None)
+            if self.processes.is_first:
+                tokenize(read, directory / name, self.settings.tokenization, n_process or None)
+            self.processes.wait()  # all of them see the folder
+            return TokenStore.open(directory / name)
 
         readers = self.settings.readers
         dev = None if readers.dev is None else store(readers.dev, "dev")

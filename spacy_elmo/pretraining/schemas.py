@@ -89,10 +89,12 @@ class TrainingSettings(_Section):
 class CorpusSettings(_Section):
     """``[corpus]``.
 
-    train: Names what reads the texts to learn from (``@readers``).
+    train: Names what reads the texts to learn from (``@readers``). Those of a reader without the
+        method ``fingerprint``, which tells them from others, are tokenized at each start anew.
     dev: The same of those that are held out; null, or a path of null, for none.
     get_spans: Names what cuts them into sentences (``@span_getters``).
-    tokens: Folder for the tokenized texts, which other runs may share; null for the run's own.
+    tokens: Folder for the tokenized texts, which other runs may share; null for the run's own. All
+        machines of a run see it.
     """
 
     train: dict[str, Any]

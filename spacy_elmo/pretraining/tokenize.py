@@ -90,8 +90,8 @@ def tokenize(
     read: Reader, directory: Path, tokenization: Tokenization, n_process: Optional[int] = None
 ) -> TokenStore:
     """Tokenize a corpus once, and store it. A store that is there already and was made from the
-    same texts in the same way is taken as it is; another one is replaced. Of several processes
-    that ask for the same store, one makes it while the others wait.
+    same texts in the same way is taken as it is; another one is replaced. Of several runs that
+    share a store, one makes it while the others wait.
 
     read: Reads the texts, as ``tokenized_chunks`` takes it. Only if it has a method
         ``fingerprint()`` that tells them from others (as JSON), the store can be taken again.

@@ -275,6 +275,27 @@ def test_resuming_with_another_number_of_processes_is_an_error(pretraining):
     assert "2 for processes, but this run has 1" in " ".join(output.split())
 
 
+# A reader whose texts can't be told from others: it leaves a mark each time it reads them.
+READER = """
+import os
+from spacy.util import registry
+@registry.readers("counting.v1")
+def configure(path: str):
+    def read(nlp):
+        open(f"{path}.{os.getpid()}.read", "x").close()
+        yield from open(path, encoding="utf-8")
+    return read
+"""
+
+
+def test_one_process_tokenizes_for_all(pretraining):
+    folder = pretraining.folder
+    (folder / "reader.py").write_text(READER)
+    reader = ["--corpus.train.@readers", "counting.v1", "--paths.tokens", folder / "other"]
+    pretraining.run("read", "--code", folder / "reader.py", *reader, "--training.max_steps", 3)
+    assert len(list(folder.glob("train.txt.*.read"))) == 1
+
+
 # Weights become huge before step 21, and the first process takes longer to write what is left than
 # the second one needs to end.
 EXPLODE = """
