@@ -299,7 +299,10 @@ class Run:
             perplexity, step = math.inf, progress["steps"]
         self.best = (perplexity, step)
         self.trainer.progress = _progress(progress)
-        self.trainer.optimizer.set_tensors(optimizer)
+        try:
+            self.trainer.optimizer.set_tensors(optimizer)
+        except ValueError as error:
+            raise ValueError(f"Can't go on from {checkpoint}. {error}") from error
         self.trainer.set_state(*state)
         if self.processes.is_first:
             msg.info(f"Going on from {checkpoint}")

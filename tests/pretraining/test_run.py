@@ -136,6 +136,16 @@ def test_resume_of_another_run(tmp_path, name, value):
         run.start(resume=True)
 
 
+def test_resume_with_another_optimizer(tmp_path):
+    pretrain(tmp_path / "run", training__max_steps=1)
+    run = make_run(
+        tmp_path / "run",
+        training__optimizer={"@optimizers": "spacy-elmo.Adagrad.v1"},
+    )
+    with pytest.raises(ValueError, match="step-000000001.*another optimizer"):
+        run.start(resume=True)
+
+
 def test_damaged_checkpoint(tmp_path):
     """Whatever is missing or cut, the error names the folder, and without it the checkpoint before
     is the last one."""
