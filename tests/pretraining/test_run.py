@@ -481,7 +481,7 @@ def test_card(tmp_path):
     n_bytes = (tmp_path / "train.txt").stat().st_size
     for part in [
         "| Optimizer | Adam (beta1 0.9, beta2 0.99, eps 1e-08) |",
-        "| Learning rate | warmup_linear (initial_rate 0.002, warmup_steps 4, total_steps 24) |",
+        "| Learning rate | warmup_linear (initial_rate 0.004, warmup_steps 4, total_steps 24) |",
         "| Steps | 24 of 24 |",
         "| Licence | CC BY 4.0 |",
         "tokens (0.",
