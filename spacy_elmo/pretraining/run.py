@@ -196,10 +196,18 @@ class Run:
         directory = Path(corpus.tokens or self.output / "tokens")
 
         def store(read: Reader, name: str) -> TokenStore:
+            problem: Optional[Exception] = None
             if self.processes.is_first:
-                tokenize(read, directory / name, self.settings.tokenization, n_process or None)
-            self.processes.wait()  # all of them see the folder
-            return TokenStore.open(directory / name)
+                try:
+                    tokenize(read, directory / name, self.settings.tokenization, n_process or None)
+                except (ValueError, OSError, ImportError) as error:
+                    problem = error
+            (n_problems,) = self.processes.sum([problem is not None])  # the others wait for it
+            if problem is not None:
+                raise problem
+            if n_problems:
+                raise ValueError("The first process couldn't tokenize the text, and says why.")
+            return TokenStore.open(directory / name)  # all of them see the folder
 
         readers = self.settings.readers
         dev = None if readers.dev is None else store(readers.dev, "dev")

@@ -296,6 +296,15 @@ def test_one_process_tokenizes_for_all(pretraining):
     assert len(list(folder.glob("train.txt.*.read"))) == 1
 
 
+def test_text_that_is_not_there_is_an_error_of_all(pretraining):
+    """Without a traceback of those that wait for the one that tokenizes."""
+    process = pretraining.start("nowhere", "--paths.train", "nowhere.txt")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "nowhere.txt" in output and "Can't pretrain" in output
+    assert "[rank1]" not in output
+
+
 # Weights become huge before step 21, and the first process takes longer to write what is left than
 # the second one needs to end.
 EXPLODE = """
