@@ -58,14 +58,19 @@ def pretrain(
             run.start(resume)
             if processes.is_first:
                 raw.to_disk(output / "config.cfg")
-            run.train()
+            _train(run)
             if processes.is_first:
                 msg.good(f"Trained {output / LAST}")
     except KeyboardInterrupt:
         msg.warn(f"Interrupted. The same command with --resume goes on: {output}", exits=130)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError) as error:
         msg.fail(f"Can't pretrain in {output}", str(error), exits=1)
+
+
+def _train(run: Run) -> None:
+    try:
+        run.train()
     except (OSError, Diverged) as error:
-        checkpoint = last_checkpoint(output / CHECKPOINTS)
+        checkpoint = last_checkpoint(run.output / CHECKPOINTS)
         hint = "" if checkpoint is None else f" --resume goes on from {checkpoint}."
-        msg.fail(f"Training in {output} ended", f"{error}{hint}", exits=1)
+        msg.fail(f"Training in {run.output} ended", f"{error}{hint}", exits=1)

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -66,15 +66,19 @@ class Checkpoints:
             temporary.mkdir(parents=True)
         self.processes.wait()
         try:
-            _write_json(temporary / f"rank-{rank}.json", state)
-            _write_tensors(temporary / f"rank-{rank}.safetensors", tensors)
+            mine = [temporary / f"rank-{rank}.json", temporary / f"rank-{rank}.safetensors"]
+            _write_json(mine[0], state)
+            _write_tensors(mine[1], tensors)
             if self.processes.is_first:
                 write_model(temporary)
                 _write_tensors(temporary / _OPTIMIZER, optimizer)
                 _write_json(temporary / _PROGRESS, progress)
-                _flush(temporary)
+            _flush(mine)  # only the machine that has written them can
             self.processes.wait()
             if self.processes.is_first:
+                # Not earlier, when other processes' temporary files were there.
+                _flush(temporary.iterdir())
+                _flush_folder(temporary)
                 os.replace(temporary, final)
                 _flush_folder(self.folder)
                 for old in sorted(_all(self.folder), key=_step)[: -self.n_kept]:
@@ -157,12 +161,11 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path}: not a file of a checkpoint: {error}.") from error
 
 
-def _flush(folder: Path) -> None:
+def _flush(files: Iterable[Path]) -> None:
     """A machine that goes down after the rename must not leave empty files behind it."""
-    for path in folder.iterdir():
+    for path in files:
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    _flush_folder(folder)
 
 
 def _flush_folder(folder: Path) -> None:

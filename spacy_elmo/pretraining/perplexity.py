@@ -64,11 +64,15 @@ class StoredSentences:
     """The sentences of a store, which are read as they are asked for.
 
     store: The store.
-    n_sentences: How many, from the first; by default all.
+    n_sentences: How many; by default all.
+    n_blocks: How many blocks of consecutive sentences they are taken in, which are spread evenly
+        over the store. 1 takes the first sentences.
     """
 
-    def __init__(self, store: TokenStore, n_sentences: Optional[int] = None) -> None:
-        self.store = store
+    def __init__(
+        self, store: TokenStore, n_sentences: Optional[int] = None, n_blocks: int = 1
+    ) -> None:
+        self.store, self.n_blocks = store, n_blocks
         n_stored = store.n_sentences
         self._n_sentences = n_stored if n_sentences is None else min(n_sentences, n_stored)
 
@@ -78,7 +82,10 @@ class StoredSentences:
     def __getitem__(self, index: int, /) -> list[str]:
         if index >= self._n_sentences:
             raise IndexError(index)
-        return self.store.sentence(index)
+        # Blocks begin where _cut() lets streams begin, so that in a stream no sentence is missing.
+        block = ((index + 1) * self.n_blocks - 1) // self._n_sentences
+        n_left_out = self.store.n_sentences - self._n_sentences
+        return self.store.sentence(index + block * n_left_out // self.n_blocks)
 
 
 class Perplexity(NamedTuple):
@@ -131,7 +138,7 @@ def perplexity(
         raise ValueError("A text without sentences has no perplexity.")
     reader = _Reader(model, sentences)
     if stateful:
-        n_streams = n_streams or min(MAX_STREAMS, n_sentences // STREAM_SENTENCES)
+        n_streams = n_streams or streams_of(n_sentences)
         reader.read(_cut(n_sentences, n_streams), WINDOW)
     else:
         for batch in _batches(sentences, max_batch_tokens):
@@ -140,6 +147,11 @@ def perplexity(
     with np.errstate(over="ignore"):  # of a biLM that has diverged
         forward, backward = np.exp(mean_losses).tolist()
     return Perplexity(forward, backward, n_sentences, reader.n_tokens, reader.n_unknown)
+
+
+def streams_of(n_sentences: int) -> int:
+    """How many streams a text is cut into where the state is carried on."""
+    return min(max(n_sentences // STREAM_SENTENCES, 1), MAX_STREAMS)
 
 
 def _cut(n_sentences: int, n_streams: int) -> list[range]:

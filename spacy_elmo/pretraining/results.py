@@ -1,15 +1,17 @@
 """What a run leaves: the finished biLMs, their model cards and the curves."""
 
+import json
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from wasabi import msg
 
 from ..formats import read_softmax, write_native
+from ..formats.files import replacing
 from .curves import plot_curves
 from .language_model import LanguageModel
 from .model_card import CorpusRecord, HeldOutRecord, RunRecord, write_model_card
-from .perplexity import Perplexity, StoredSentences, perplexity
+from .perplexity import Perplexity, StoredSentences, perplexity, streams_of
 from .processes import Processes
 from .run_log import Report
 from .settings import Settings
@@ -18,6 +20,7 @@ from .token_store import TokenStore
 from .trainer import Progress
 
 LAST, BEST = "model-last", "model-best"
+_BEST_RECORD = "best.json"  # in the run's folder
 
 
 class Results:
@@ -44,6 +47,7 @@ class Results:
         self.settings, self.output, self.processes = settings, output, processes
         self.train_store, self.dev_store = train_store, dev_store
         self.keep_softmax = keep_softmax
+        self._measured: dict[int, Optional[HeldOutRecord]] = {}  # by step
 
     def evaluate(
         self, model: LanguageModel, max_words: Optional[int] = None
@@ -52,17 +56,20 @@ class Results:
         computed, or with the state carried on, as the training has it.
 
         model: On the device of the run.
-        max_words: How far the text is read, about; None for all of it.
+        max_words: So many words are read, about, in sentences from all over the text; where the
+            state is carried on, in blocks of consecutive ones, one for each stream. None for all.
         RETURNS: None if no text is held out.
         """
         store = self.dev_store
         if store is None:
             return None
+        stateful = self.settings.training.carry_state
         n_sentences = store.n_sentences
-        if max_words is not None:
-            n_sentences = max(1, int(store.starts.searchsorted(max_words, "right")) - 1)
-        sentences = StoredSentences(store, n_sentences)
-        return perplexity(model, sentences, stateful=self.settings.training.carry_state)
+        if max_words is not None and max_words < store.n_tokens:
+            n_sentences = max(1, n_sentences * max_words // store.n_tokens)
+        n_blocks = streams_of(n_sentences) if stateful else n_sentences
+        sentences = StoredSentences(store, n_sentences, n_blocks)
+        return perplexity(model, sentences, stateful=stateful)
 
     def write_last(self, model: LanguageModel, progress: Progress) -> None:
         """Write a biLM at the end of training, with its card.
@@ -75,9 +82,27 @@ class Results:
         write_native(model.network, directory, softmax=softmax)
         self._write_card(directory, model, progress, progress.steps)
 
-    def keep_best(self, model: LanguageModel) -> None:
-        """Write the best biLM so far, always with its softmax: it is measured at the end."""
+    def keep_best(self, model: LanguageModel, perplexity: float, step: int) -> None:
+        """Write the best biLM so far, always with its softmax: it is measured at the end.
+
+        model: The biLM.
+        perplexity, step: What it is the best by, and when it was.
+        """
+        record = self.output / _BEST_RECORD
+        record.unlink(missing_ok=True)  # is written last: the biLM is whole if it is there
         write_native(model.network, self.output / BEST, softmax=get_softmax(model))
+        with replacing(record) as temporary:
+            temporary.write_text(json.dumps([perplexity, step]), encoding="utf-8")
+
+    def holds_best(self, perplexity: float, step: int) -> bool:
+        """Whether the best biLM that is kept is this one.
+
+        perplexity, step: As ``keep_best`` was told.
+        """
+        try:
+            return json.loads((self.output / _BEST_RECORD).read_bytes()) == [perplexity, step]
+        except (OSError, ValueError):
+            return False
 
     def write_best(self, progress: Progress, step: int) -> None:
         """Write the card of the best biLM, and take its softmax away if it isn't to be kept.
@@ -116,13 +141,19 @@ class Results:
             n_trained=progress.words * step // progress.steps,
             seconds=progress.seconds * step / progress.steps,
             settings=settings.for_card(step, self.processes.world_size),
-            held_out=self._held_out(model),
+            held_out=self._held_out(model, step),
             started_from=_source(settings.initialize.source),
             licence=settings.card.licence,
         )
         write_model_card(record, directory / "README.md")
 
-    def _held_out(self, model: LanguageModel) -> Optional[HeldOutRecord]:
+    def _held_out(self, model: LanguageModel, step: int) -> Optional[HeldOutRecord]:
+        """On all of the held-out text, once if the last biLM is the best one."""
+        if step not in self._measured:
+            self._measured[step] = self._measure(model)
+        return self._measured[step]
+
+    def _measure(self, model: LanguageModel) -> Optional[HeldOutRecord]:
         result = self.evaluate(model)
         if result is None or self.dev_store is None:
             return None

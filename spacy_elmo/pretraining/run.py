@@ -39,8 +39,8 @@ class Run:
 
     settings: The config, resolved.
     output: The folder: ``model-last`` and, with held-out text, ``model-best`` (native directories
-        with a model card), ``checkpoints``, ``tokens``, ``log.jsonl``, ``curves.png``,
-        ``vocabulary.txt`` and ``config.cfg``.
+        with a model card) and ``best.json``, ``checkpoints``, ``tokens``, ``log.jsonl``,
+        ``curves.png``, ``vocabulary.txt`` and ``config.cfg``.
     processes: Those of the run.
     keep_softmax: Whether the finished biLMs keep their softmax. Checkpoints always do.
     """
@@ -128,9 +128,10 @@ class Run:
     def train(self) -> None:
         """Train to the end, with evaluations and checkpoints, and write the biLM.
 
-        RAISES Diverged: The loss wasn't finite in several steps in a row. The last good weights
-            are written before.
-        RAISES KeyboardInterrupt: Someone wants it to end. A checkpoint is written before.
+        RAISES Diverged: The loss wasn't finite in several steps in a row, or at the end. The last
+            checkpoint's weights are written before. The first process alone raises it.
+        RAISES KeyboardInterrupt: Someone wants it to end. A checkpoint is written before, unless
+            the loss isn't finite just then.
         RAISES OSError: The disk is full, or something else is wrong with it. The last checkpoint
             is untouched.
         """
@@ -144,10 +145,11 @@ class Run:
         finally:
             finalize()
         if self.processes.is_first:
-            self._finish()
-        self.processes.wait()
-        if diverged is not None:
-            raise diverged
+            # The others don't wait, because measuring takes long; and they don't raise, because
+            # then torchrun would end this process.
+            self._finish(diverged is not None)
+            if diverged is not None:
+                raise diverged
 
     def _train(self, log_step: LogStep, interrupt: Interrupt) -> None:
         """The steps, evaluations and checkpoints.
@@ -162,8 +164,8 @@ class Run:
         done = self._is_done()  # a run that is resumed may be
         while not done:
             trainer.step()
-            is_last = progress.steps == training.max_steps
-            if processes.is_first and (is_last or progress.steps % training.eval_frequency == 0):
+            is_due = self._is_trained() or progress.steps % training.eval_frequency == 0
+            if processes.is_first and is_due:
                 report = self._report(speed)
                 history.append((report.score, report.step))
                 self.log.append(report)
@@ -177,19 +179,35 @@ class Run:
             n_due, n_done, n_interrupts = processes.sum([due, done, interrupt.is_set])
             done = n_done > 0
             if n_due or done or n_interrupts:
-                self._save_checkpoint()
-                last_checkpoint = time.monotonic()
+                trainer.check_weights()
+                # Weights that make the loss overflow are finite, but no good to go on from.
+                if not progress.skipped_in_a_row:
+                    self._save_checkpoint()
+                    last_checkpoint = time.monotonic()
             if n_interrupts:
+                if progress.skipped_in_a_row and processes.is_first:
+                    msg.warn(f"{_lost(progress)} There is no checkpoint of these steps.")
                 raise KeyboardInterrupt
+        if progress.skipped_in_a_row:
+            raise Diverged(f"{_lost(progress)} With this, training ended.")
 
     def _tokenize(self) -> tuple[TokenStore, Optional[TokenStore]]:
         corpus, n_process = self.settings.corpus, self.settings.training.n_process
         directory = Path(corpus.tokens or self.output / "tokens")
 
-        # Whichever process comes first makes a store; the others wait for it.
         def store(read: Reader, name: str) -> TokenStore:
-            tokenization = self.settings.tokenization
-            return tokenize(read, directory / name, tokenization, n_process or None)
+            problem: Optional[Exception] = None
+            if self.processes.is_first:
+                try:
+                    tokenize(read, directory / name, self.settings.tokenization, n_process or None)
+                except (ValueError, OSError, ImportError) as error:
+                    problem = error
+            (n_problems,) = self.processes.sum([problem is not None])  # the others wait for it
+            if problem is not None:
+                raise problem
+            if n_problems:
+                raise ValueError("The first process couldn't tokenize the text, and says why.")
+            return TokenStore.open(directory / name)  # all of them see the folder
 
         readers = self.settings.readers
         dev = None if readers.dev is None else store(readers.dev, "dev")
@@ -224,13 +242,20 @@ class Run:
         )
         if result is not None and report.perplexity < self.best[0]:
             self.best = (report.perplexity, progress.steps)
-            self.results.keep_best(trainer.model)
+            self.results.keep_best(trainer.model, *self.best)
         return report
 
+    def _is_trained(self) -> bool:
+        """Whether all steps are made, or the text has been read often enough."""
+        training, trainer = self.settings.training, self.trainer
+        if training.max_epochs is not None and trainer.batches.epoch >= training.max_epochs:
+            return True
+        return trainer.progress.steps >= training.max_steps
+
     def _is_done(self) -> bool:
-        """Whether all steps are made, or the perplexity hasn't become better for long enough."""
+        """Whether it is trained, or the perplexity hasn't become better for long enough."""
         training, steps = self.settings.training, self.trainer.progress.steps
-        if steps >= training.max_steps:
+        if self._is_trained():
             return True
         if self.dev_store is None or not training.patience or steps % training.eval_frequency:
             return False
@@ -238,7 +263,6 @@ class Run:
 
     def _save_checkpoint(self) -> None:
         trainer = self.trainer
-        trainer.check_weights()
         progress = {**asdict(trainer.progress), "best": list(self.best), **self._must_stay()}
         self.checkpoints.save(
             trainer.progress.steps,
@@ -276,30 +300,37 @@ class Run:
                     "and streams as it had; to change them, begin a new run with its biLM as "
                     "initialize.source."
                 )
-        self.best = tuple(progress["best"])
+        perplexity, step = progress["best"]
+        if not self.results.holds_best(perplexity, step):
+            # Steps after the checkpoint have replaced it. What they did is forgotten, so the next
+            # evaluation is the best.
+            perplexity, step = math.inf, progress["steps"]
+        self.best = (perplexity, step)
         self.trainer.progress = _progress(progress)
-        self.trainer.optimizer.set_tensors(optimizer)
+        try:
+            self.trainer.optimizer.set_tensors(optimizer)
+        except ValueError as error:
+            raise ValueError(f"Can't go on from {checkpoint}. {error}") from error
         self.trainer.set_state(*state)
         if self.processes.is_first:
             msg.info(f"Going on from {checkpoint}")
 
-    def _finish(self) -> None:
-        """Write the biLMs as they are at the end, or before they lost their way."""
+    def _finish(self, diverged: bool) -> None:
+        """Write the biLMs.
+
+        diverged: The weights are no good: the last checkpoint's are taken, which were.
+        """
         model, progress = self.trainer.model, self.trainer.progress
-        last = self.output / LAST
-        try:
-            self.trainer.check_weights()
-        except Diverged:
-            checkpoint = self.checkpoints.last()
-            if checkpoint is None:
-                msg.warn(f"No weights are good and there is no checkpoint: {last} isn't written.")
-            else:
-                msg.warn(f"The weights aren't finite: {last} gets those of {checkpoint}.")
-                model = read_model(checkpoint).to(self.processes.device)
-                self.results.write_last(model, _progress(read_progress(checkpoint)))
-        else:
+        last, checkpoint = self.output / LAST, self.checkpoints.last()
+        if not diverged:
             self.results.write_last(model, progress)
-        if self.dev_store is not None and self.best[1]:
+        elif checkpoint is None:
+            msg.warn(f"Training diverged before its first checkpoint: {last} isn't written.")
+        else:
+            msg.warn(f"Training diverged: {last} gets the weights of {checkpoint}.")
+            model = read_model(checkpoint).to(self.processes.device)
+            self.results.write_last(model, _progress(read_progress(checkpoint)))
+        if self.dev_store is not None and math.isfinite(self.best[0]):
             self.results.write_best(progress, self.best[1])
         self.results.draw_curves(self.log.read())
 
@@ -308,6 +339,12 @@ def _progress(values: dict[str, Any]) -> Progress:
     """Progress as a checkpoint has it, beside other values."""
     known = {field.name: values[field.name] for field in fields(Progress)}
     return Progress(**{**known, "loss_sums": tuple(known["loss_sums"])})
+
+
+def _lost(progress: Progress) -> str:
+    """That the last steps were left out."""
+    first = progress.steps - progress.skipped_in_a_row + 1
+    return f"The loss isn't finite since step {first:,}."
 
 
 def _unusable(checkpoint: Path, error: ValueError) -> ValueError:

@@ -52,9 +52,12 @@ class TrainingSettings(_Section):
         has instructions for them.
     max_grad_norm: Largest norm of all gradients together; null for no limit.
     max_steps: Steps until training ends.
+    max_epochs: Passes over the text until training ends, if that comes first: it ends with the step
+        that begins another one. null for no limit.
     patience: Steps without a better held-out perplexity after which training ends; 0 for never.
     eval_frequency: Steps between two evaluations.
-    max_eval_words: Words of the held-out text that an evaluation during training reads, about.
+    max_eval_words: Words of the held-out text that an evaluation during training reads, about, in
+        sentences from all over the text.
     checkpoint_minutes: Time between two checkpoints.
     n_checkpoints: How many are kept.
     max_skipped: So many steps in a row whose loss or gradient isn't finite end training; fewer are
@@ -70,6 +73,7 @@ class TrainingSettings(_Section):
     mixed_precision: Optional[bool]
     max_grad_norm: Optional[Annotated[float, Field(gt=0)]]
     max_steps: Count
+    max_epochs: Optional[Count] = None
     patience: Annotated[int, Field(ge=0)]
     eval_frequency: Count
     max_eval_words: Count
@@ -85,10 +89,12 @@ class TrainingSettings(_Section):
 class CorpusSettings(_Section):
     """``[corpus]``.
 
-    train: Names what reads the texts to learn from (``@readers``).
+    train: Names what reads the texts to learn from (``@readers``). Those of a reader without the
+        method ``fingerprint``, which tells them from others, are tokenized at each start anew.
     dev: The same of those that are held out; null, or a path of null, for none.
     get_spans: Names what cuts them into sentences (``@span_getters``).
-    tokens: Folder for the tokenized texts, which other runs may share; null for the run's own.
+    tokens: Folder for the tokenized texts, which other runs may share; null for the run's own. All
+        machines of a run see it.
     """
 
     train: dict[str, Any]

@@ -7,6 +7,7 @@ the texts, so that these don't depend on the number of processes.
 import json
 import multiprocessing
 import os
+import reprlib
 import signal
 import threading
 from collections import deque
@@ -26,6 +27,7 @@ import tqdm
 from filelock import FileLock
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
 from spacy.util import get_lang_class, registry
 
 from ..spans import SpanGetter, get_sentences
@@ -88,11 +90,11 @@ def tokenize(
     read: Reader, directory: Path, tokenization: Tokenization, n_process: Optional[int] = None
 ) -> TokenStore:
     """Tokenize a corpus once, and store it. A store that is there already and was made from the
-    same texts in the same way is taken as it is; another one is replaced. Of several processes
-    that ask for the same store, one makes it while the others wait.
+    same texts in the same way is taken as it is; another one is replaced. Of several runs that
+    share a store, one makes it while the others wait.
 
-    read: Reads the texts. Only if it has a method ``fingerprint()`` that tells them from others
-        (as JSON), the store can be taken again.
+    read: Reads the texts, as ``tokenized_chunks`` takes it. Only if it has a method
+        ``fingerprint()`` that tells them from others (as JSON), the store can be taken again.
     directory: Where the store is.
     tokenization: How texts become sentences.
     n_process: How many processes tokenize; by default one a core. The store is the same.
@@ -136,7 +138,8 @@ def tokenized_chunks(
     """The sentences of a corpus, while a bar shows the progress. Every token that isn't
     whitespace comes once: of the windows of a long sentence, each gives the part it is used for.
 
-    read: Reads the texts.
+    read: Reads the texts. Of ``Example``s, which spaCy's own readers yield, the reference Doc is
+        taken.
     tokenization: How they become sentences.
     n_process: How many processes tokenize; by default one a core. Docs are tokenized already:
         this process cuts them into sentences.
@@ -158,7 +161,7 @@ def tokenized_chunks(
             bar.update(len(chunk.tokens))
             return chunk
 
-        for texts in _in_chunks(read(nlp)):
+        for texts in _in_chunks(map(_check_text, read(nlp))):
             pending.append(_start(texts, worker, pool))
             if len(pending) > 2 * n_process:  # bounds what is in memory
                 yield finish()
@@ -171,6 +174,20 @@ def _n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return min(os.cpu_count() or 1, 61)  # a pool takes no more on Windows
+
+
+def _check_text(text: Any) -> Text:
+    """RAISES ValueError: A reader has yielded something else."""
+    if isinstance(text, Example):
+        return text.reference
+    if isinstance(text, (str, Doc)):
+        return text
+    if isinstance(text, (list, tuple)) and all(isinstance(word, str) for word in text):
+        return list(text)
+    raise ValueError(
+        f"The reader of the texts yields {type(text).__name__}: {reprlib.repr(text)}. It should "
+        "yield texts (str), lists of words, Docs or Examples."
+    )
 
 
 def _in_chunks(texts: Iterable[Text]) -> Iterator[list[Text]]:

@@ -174,7 +174,7 @@ def test_full_disk(tmp_path, run, unbroken):
     )
     exit_code, text = finish(start(output, "--code", str(code), **SHORT))
     assert exit_code == 1
-    assert "File too large" in text
+    assert "ended" in text and "File too large" in text
     assert "--resume goes on from" in text and "step-000000002" in text
     assert "Traceback" not in text
     assert checkpoint_steps(output) == [1, 2]
@@ -237,6 +237,7 @@ def test_wrong_settings(tmp_path, run, changes, problem):
     code, text = run("pretrain", *arguments(tmp_path, **changes), "--output", tmp_path / "run")
     assert code == 1
     assert problem in text
+    assert "Training in" not in text  # it hasn't begun
     for name in ("checkpoints", "log.jsonl", "model-last", "config.cfg"):
         assert not (tmp_path / "run" / name).exists()
 
@@ -245,7 +246,7 @@ def test_unwritable_output(tmp_path, run):
     (tmp_path / "run").write_text("a file")
     code, text = run("pretrain", *arguments(tmp_path), "--output", tmp_path / "run")
     assert code == 1
-    assert "File exists" in text
+    assert "Can't pretrain" in text and "File exists" in text
 
 
 def test_config_that_is_kept_can_be_run_again(tmp_path, run):

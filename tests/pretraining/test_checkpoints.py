@@ -1,5 +1,7 @@
 """Checkpoints appear whole or not at all, and old ones go."""
 
+import os
+
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ from spacy_elmo.pretraining.processes import Processes
 
 MOMENTS = {"exp_avg.weight": torch.tensor([1.5, -2.0]), "step.weight": torch.tensor(7)}
 STATE = {"random": {"state": 2**127, "text": "ä"}}
+COMMON = {"model", "optimizer.safetensors", "progress.json"}
 HIDDEN = {"hidden": torch.arange(6.0).reshape(2, 3)}
 
 
@@ -101,6 +104,36 @@ def test_kill_while_an_old_one_is_removed(save, tmp_path, monkeypatch):
         with pytest.raises(SystemExit):
             save(3)
     assert names(tmp_path) == [".step-000000001.tmp", "step-000000002", "step-000000003"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_each_process_flushes_its_files_before_it_waits_for_the_rename(tmp_path, monkeypatch, rank):
+    """A machine may go down right after the first process has renamed them. Until all are there,
+    those of other processes have temporary names and vanish."""
+    folder = tmp_path / "checkpoints"
+    temporary = folder / ".step-000000005.tmp"
+    events = []
+
+    class OneOfTwo(Processes):
+        def wait(self):
+            events.append("wait")
+            temporary.mkdir(parents=True, exist_ok=True)
+            if len(events) == 1:
+                (temporary / ".tmpA").touch()
+            else:
+                (temporary / ".tmpA").rename(temporary / f"rank-{1 - rank}.json")
+
+    def fsync(descriptor):
+        about = os.fstat(descriptor)
+        events.extend(p.name for p in temporary.iterdir() if os.path.samestat(p.stat(), about))
+
+    monkeypatch.setattr(checkpoints, "_flush_folder", lambda path: None)
+    monkeypatch.setattr(checkpoints.os, "fsync", fsync)
+    kept = Checkpoints(folder, 2, OneOfTwo(rank, 2, torch.device("cpu")))
+    kept.save(5, write_model, MOMENTS, {"steps": 5}, STATE, HIDDEN)
+    assert events[:4] == ["wait", f"rank-{rank}.json", f"rank-{rank}.safetensors", "wait"]
+    others = {"rank-0.json", "rank-0.safetensors", "rank-1.json", *COMMON} if rank == 0 else set()
+    assert set(events[4:]) == others
 
 
 def test_tensors_that_cannot_be_written(tmp_path):

@@ -209,6 +209,44 @@ def test_the_sentences_of_a_store(model):
         assert perplexity(model, StoredSentences(store), stateful=stateful) == expected
 
 
+def numbered(n_sentences):
+    """A store whose sentences are their numbers."""
+    numbers = np.arange(n_sentences, dtype="int32")
+    words = [str(i) for i in numbers]
+    return TokenStore(words, np.ones_like(numbers), numbers, np.arange(n_sentences + 1))
+
+
+@pytest.mark.parametrize(
+    ("n_sentences", "n_blocks", "expected"),
+    [
+        (4, 4, [0, 3, 6, 9]),
+        (5, 2, [0, 1, 5, 6, 7]),
+        (3, 1, [0, 1, 2]),
+        (11, 4, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        (12, 12, list(range(12))),
+        (99, 5, list(range(12))),
+    ],
+)
+def test_blocks_are_spread_over_the_store(n_sentences, n_blocks, expected):
+    sentences = StoredSentences(numbered(12), n_sentences, n_blocks)
+    assert [int(word) for (word,) in sentences] == expected
+
+
+@pytest.mark.parametrize("n_stored", [100, 5000, 12345])
+@pytest.mark.parametrize("n_sentences", [1, 49, 100, 730, 4999])
+def test_the_sentences_of_a_stream_follow_each_other(n_stored, n_sentences):
+    n_sentences = min(n_sentences, n_stored)
+    n_streams = module.streams_of(n_sentences)
+    sentences = StoredSentences(numbered(n_stored), n_sentences, n_streams)
+    numbers = [int(word) for (word,) in sentences]
+    assert len(numbers) == n_sentences and np.all(np.diff(numbers) > 0)
+    for stream in module._cut(n_sentences, n_streams):
+        assert np.all(np.diff(numbers[stream.start : stream.stop]) == 1)
+    if n_streams > 1:
+        last = n_stored - numbers[-1] - 1
+        assert last <= n_stored / n_streams
+
+
 def test_a_bilm_with_a_lexicon(fixtures, sentences):
     """Its boundaries have other names than those of the vocabulary. The layers are the engine's."""
     network = read_source(fixtures / "many_langs_char")

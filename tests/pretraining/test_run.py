@@ -12,7 +12,10 @@ from tiny_runs import checkpoint_steps, make_run, pretrain, results, write_text
 from spacy_elmo import BiLM
 from spacy_elmo.formats import read_softmax
 from spacy_elmo.pretraining import checkpoints, run_log
+from spacy_elmo.pretraining import results as results_module
 from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.results import Results
+from spacy_elmo.pretraining.run import Run
 from spacy_elmo.pretraining.run_log import RunLog
 from spacy_elmo.pretraining.start import read_model
 from spacy_elmo.pretraining.trainer import Diverged
@@ -133,6 +136,16 @@ def test_resume_of_another_run(tmp_path, name, value):
         run.start(resume=True)
 
 
+def test_resume_with_another_optimizer(tmp_path):
+    pretrain(tmp_path / "run", training__max_steps=1)
+    run = make_run(
+        tmp_path / "run",
+        training__optimizer={"@optimizers": "spacy-elmo.Adagrad.v1"},
+    )
+    with pytest.raises(ValueError, match="step-000000001.*another optimizer"):
+        run.start(resume=True)
+
+
 def test_damaged_checkpoint(tmp_path):
     """Whatever is missing or cut, the error names the folder, and without it the checkpoint before
     is the last one."""
@@ -169,9 +182,8 @@ def full_after(n_writes, write):
 @pytest.mark.parametrize("part", ["_write_json", "_write_tensors", "_flush"])
 def test_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch, part):
     pretrain(tmp_path / "unbroken", **SHORT)
-    n_writes = 3 if part == "_flush" else 7  # in the fourth checkpoint
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, part, full_after(n_writes, getattr(checkpoints, part)))
+    with monkeypatch.context() as patch:  # in the fourth checkpoint
+        patch.setattr(checkpoints, part, full_after(7, getattr(checkpoints, part)))
         with pytest.raises(OSError, match="No space left"):
             pretrain(tmp_path / "run", **SHORT)
     assert checkpoint_steps(tmp_path / "run") == [2, 3]
@@ -206,16 +218,69 @@ def test_one_step_without_finite_loss_is_left_out(tmp_path, monkeypatch, step):
     assert np.isfinite([report.loss_forward for report in reports]).all()
 
 
-def test_several_steps_without_finite_loss_end_the_run(tmp_path, monkeypatch):
-    interrupt(tmp_path / "good", 9)
-    lose_weights(10, 100, monkeypatch)
+def same_weights(model, other):
+    return all(
+        (model / name).read_bytes() == (other / name).read_bytes()
+        for name in ("model.safetensors", "softmax.safetensors")
+    )
+
+
+def explode(run, step):
+    """Make weights huge in the middle of a step, so that no loss is finite any more."""
+
+    def multiply():
+        with torch.no_grad():
+            run.trainer.model.softmax.weight.fill_(torch.finfo(torch.float32).max / 2)
+
+    stop_at(run, step, multiply)
+
+
+def test_several_steps_without_finite_loss_end_the_run(tmp_path, capsys):
+    """What is left is the last checkpoint's, not the finite weights that made the loss overflow.
+    Of the steps without a loss there are no checkpoints."""
+    run = make_run(tmp_path / "run", training__max_skipped=3, **ALWAYS)
+    run.start(resume=False)
+    explode(run, 10)
     with pytest.raises(Diverged, match="3 steps in a row, up to step 12"):
-        pretrain(tmp_path / "run", training__max_skipped=3)
-    last, good = tmp_path / "run/model-last", tmp_path / "good/checkpoints/step-000000009"
-    for name in ("model.safetensors", "softmax.safetensors"):
-        assert (last / name).read_bytes() == (good / name).read_bytes()
+        run.train()
+    assert all(parameter.isfinite().all() for parameter in run.trainer.model.parameters())
+    assert checkpoint_steps(tmp_path / "run") == [8, 9]
+    checkpoint = tmp_path / "run/checkpoints/step-000000009"
+    assert same_weights(tmp_path / "run/model-last", checkpoint)
+    assert f"gets the weights of {checkpoint}" in " ".join(capsys.readouterr().out.split())
     assert (tmp_path / "run/curves.png").exists()
-    assert "Steps | 12 of 24" in (tmp_path / "run/model-last/README.md").read_text()
+    assert "Steps | 9 of 24" in (tmp_path / "run/model-last/README.md").read_text()
+
+
+def test_end_of_training_without_finite_loss(tmp_path, monkeypatch):
+    """Too few steps to have ended it before."""
+    lose_weights(23, 100, monkeypatch)
+    with pytest.raises(Diverged, match="isn't finite since step 23.* ended"):
+        pretrain(tmp_path / "run", training__max_skipped=10, **ALWAYS)
+    assert checkpoint_steps(tmp_path / "run") == [21, 22]
+    assert same_weights(tmp_path / "run/model-last", tmp_path / "run/checkpoints/step-000000022")
+
+
+def test_interrupt_without_finite_loss(tmp_path, monkeypatch, capsys):
+    lose_weights(6, 100, monkeypatch)
+    interrupt(tmp_path / "run", 7, **ALWAYS)
+    assert checkpoint_steps(tmp_path / "run") == [4, 5]
+    assert "since step 6. There is no checkpoint" in " ".join(capsys.readouterr().out.split())
+
+
+def test_checkpoint_that_is_due_without_finite_loss(tmp_path, monkeypatch):
+    """It is written with the next step that has one."""
+    saved = []
+
+    def save(self):
+        saved.append(self.trainer.progress.steps)
+        return save_checkpoint(self)
+
+    save_checkpoint = Run._save_checkpoint
+    monkeypatch.setattr(Run, "_save_checkpoint", save)
+    lose_weights(3, 4, monkeypatch)
+    pretrain(tmp_path / "run", **SHORT)
+    assert saved == [1, 2, 7, 8]
 
 
 def test_lost_weights_are_replaced_by_the_last_checkpoints(tmp_path, capsys):
@@ -230,12 +295,21 @@ def test_lost_weights_are_replaced_by_the_last_checkpoints(tmp_path, capsys):
     stop_at(run, 7, lose)
     with pytest.raises(Diverged, match="aren't finite"):
         run.train()
-    assert "aren't finite" in capsys.readouterr().out
+    assert "Training diverged" in capsys.readouterr().out
     assert checkpoint_steps(tmp_path / "run") == [5, 6]
     last, checkpoint = tmp_path / "run/model-last", tmp_path / "run/checkpoints/step-000000006"
-    name = "model.safetensors"
-    assert (last / name).read_bytes() == (checkpoint / name).read_bytes()
+    assert same_weights(last, checkpoint)
     assert "Steps | 6 of 24" in (last / "README.md").read_text()
+
+
+def test_exploded_weights_without_a_checkpoint(tmp_path, capsys):
+    run = make_run(tmp_path / "run", training__max_skipped=3)
+    run.start(resume=False)
+    explode(run, 10)
+    with pytest.raises(Diverged):
+        run.train()
+    assert "isn't written" in capsys.readouterr().out
+    assert not (tmp_path / "run/model-last").exists()
 
 
 def test_lost_weights_without_a_checkpoint(tmp_path, capsys):
@@ -254,6 +328,30 @@ def test_patience(tmp_path):
     assert again.trainer.progress.steps == 12
 
 
+def test_epochs(tmp_path):
+    """Training ends with the step that begins one more, and goes on if there are to be more."""
+    text = write_text(tmp_path / "short.txt", 40)
+    changes = {"paths__train": str(text), "training__max_steps": 1000}
+    changes["training__optimizer__learn_rate"] = 0.002
+    run = pretrain(tmp_path / "run", training__max_epochs=2, **changes)
+    n_tokens = run.train_store.n_tokens + run.train_store.n_sentences
+    # The four streams may be in the middle of sentences, of ten words at most.
+    assert abs(run.trainer.progress.words - 2 * n_tokens) < 4 * (11 + 5)
+    last = run.log.read()[-1]
+    assert last.step == run.trainer.progress.steps and last.epoch == 2
+    assert max(checkpoint_steps(tmp_path / "run")) == last.step
+    assert len(run.log.read()) == -(-last.step // 4)
+    again = pretrain(tmp_path / "run", resume=True, training__max_epochs=2, **changes)
+    assert again.trainer.progress.steps == last.step
+    more = pretrain(tmp_path / "run", resume=True, training__max_epochs=3, **changes)
+    assert more.trainer.batches.epoch == 3
+
+
+def test_steps_may_end_training_before_epochs(tmp_path):
+    run = pretrain(tmp_path / "run", training__max_epochs=1000)
+    assert run.trainer.progress.steps == 24
+
+
 def test_best(tmp_path):
     """The biLM of the lowest held-out perplexity, whose card says when it was that."""
     rates = [0.05] * 8 + [-0.05] * 16  # learns, then unlearns
@@ -266,6 +364,74 @@ def test_best(tmp_path):
     assert stored.both == pytest.approx(best.perplexity, rel=1e-6)
 
 
+def test_no_process_waits_for_what_the_first_one_writes_at_the_end(tmp_path, monkeypatch):
+    events = []
+    draw_curves = Results.draw_curves
+    monkeypatch.setattr(Processes, "wait", lambda self: events.append("wait"))
+    monkeypatch.setattr(
+        Results, "draw_curves", lambda *args: draw_curves(*args) or events.append("finished")
+    )
+    pretrain(tmp_path / "run", training__max_steps=1)
+    assert "wait" in events and events[-1] == "finished"
+
+
+@pytest.mark.parametrize(("rate", "n_measured"), [(0.01, 1), (-0.01, 2)])
+def test_held_out_text_is_read_once_for_the_same_bilm(tmp_path, monkeypatch, rate, n_measured):
+    """If the last step's is the best one."""
+    read = []
+
+    def measure(model, sentences, **options):
+        read.append(len(sentences))
+        return perplexity(model, sentences, **options)
+
+    perplexity = results_module.perplexity
+    monkeypatch.setattr(results_module, "perplexity", measure)
+    changes = {"training__max_steps": 8, "training__max_eval_words": 20}
+    run = pretrain(tmp_path / "run", training__optimizer__learn_rate=rate, **changes)
+    assert run.best[1] == (8 if n_measured == 1 else 4)
+    assert read.count(run.dev_store.n_sentences) == n_measured
+    cards = [tmp_path / f"run/model-{name}/README.md" for name in ("last", "best")]
+    lines = [next(x for x in card.read_text().split("\n") if "perplexity" in x) for card in cards]
+    assert (lines[0] == lines[1]) == (n_measured == 1)
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["whole", "half written"])
+def test_best_of_steps_that_are_forgotten(tmp_path, monkeypatch, torn):
+    """A run is killed when model-best is newer than the last checkpoint. The resumed one, which
+    takes another way, has a model-best of its own."""
+    rarely = {"training__checkpoint_minutes": 1e9, "training__optimizer__learn_rate": 0.05}
+    interrupt(tmp_path / "run", 5, **rarely)
+    run = make_run(tmp_path / "run", **rarely)
+    run.start(resume=True)
+    if torn:
+        monkeypatch.setattr(results_module, "replacing", lambda path: 1 / 0)  # ends in keep_best()
+
+    def stop():
+        raise ZeroDivisionError
+
+    stop_at(run, 9, stop)
+    with pytest.raises(ZeroDivisionError):
+        run.train()
+    monkeypatch.undo()
+    worse = {**rarely, "training__optimizer__learn_rate": -0.05, "training__patience": 8}
+    run = pretrain(tmp_path / "run", resume=True, **worse)
+    assert run.best[1] == 8 and run.trainer.progress.steps == 16
+    best = next(report for report in run.log.read() if report.step == 8)
+    assert run.best[0] == best.perplexity
+    stored = run.results.evaluate(read_model(tmp_path / "run/model-best"))
+    assert stored.both == pytest.approx(best.perplexity, rel=1e-6)
+    assert "Steps | 8 of 24" in (tmp_path / "run/model-best/README.md").read_text()
+
+
+def test_best_that_is_older_than_the_checkpoint_stays(tmp_path):
+    changes = {"training__optimizer__learn_rate": [0.05] * 4 + [-0.05] * 20}
+    interrupt(tmp_path / "run", 10, **changes)
+    before = (tmp_path / "run/model-best/model.safetensors").read_bytes()
+    run = pretrain(tmp_path / "run", resume=True, **changes)
+    assert run.best[1] == 4
+    assert (tmp_path / "run/model-best/model.safetensors").read_bytes() == before
+
+
 def test_without_held_out_text(tmp_path):
     run = pretrain(tmp_path / "run", paths__dev=None, training__patience=4)
     assert run.trainer.progress.steps == 24
@@ -275,6 +441,20 @@ def test_without_held_out_text(tmp_path):
         in (tmp_path / "run/model-last/README.md").read_text()
     )
     assert all(np.isnan(report.perplexity) for report in run.log.read())
+
+
+@pytest.mark.parametrize("carry_state", [False, True])
+def test_evaluations_read_sentences_from_all_over_the_text(tmp_path, carry_state):
+    """Of which the second half is unknown words."""
+    lines = ["The dog sees.\n"] * 400 + ["Xyzzy plugh.\n"] * 400
+    (tmp_path / "all.txt").write_text("".join(lines))
+    changes = {"paths__dev": str(tmp_path / "all.txt"), "training__carry_state": carry_state}
+    run = make_run(tmp_path / "run", **changes)
+    run.start(resume=False)
+    result = run.results.evaluate(run.trainer.model, max_words=700)
+    assert result.n_sentences == 200 and result.n_tokens == 100 * 4 + 100 * 3
+    assert result.n_unknown == 100 * 2
+    assert run.results.evaluate(run.trainer.model).n_sentences == 800
 
 
 def test_held_out_text_that_is_gone_when_resumed(tmp_path):
@@ -301,7 +481,7 @@ def test_card(tmp_path):
     n_bytes = (tmp_path / "train.txt").stat().st_size
     for part in [
         "| Optimizer | Adam (beta1 0.9, beta2 0.99, eps 1e-08) |",
-        "| Learning rate | warmup_linear (initial_rate 0.002, warmup_steps 4, total_steps 24) |",
+        "| Learning rate | warmup_linear (initial_rate 0.004, warmup_steps 4, total_steps 24) |",
         "| Steps | 24 of 24 |",
         "| Licence | CC BY 4.0 |",
         "tokens (0.",

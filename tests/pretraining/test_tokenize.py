@@ -131,6 +131,20 @@ def test_texts_words_and_docs():
     ]
 
 
+def test_readers_of_spacy(tmp_path):
+    """They yield Examples."""
+    (tmp_path / "in.jsonl").write_text('{"text": "A cat. It sat."}\n{"text": "Go"}\n')
+    read = registry.readers.get("spacy.JsonlCorpus.v1")(tmp_path / "in.jsonl")
+    sentences = sentences_of(tokenized_chunks(read, ENGLISH, 1))
+    assert sentences == [["A", "cat", "."], ["It", "sat", "."], ["Go"]]
+
+
+@pytest.mark.parametrize("wrong", [{"text": "a b"}, b"a b", None, ["a", 1], ("a b", {})])
+def test_what_is_no_text_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"yields {type(wrong).__name__}: .*should yield texts"):
+        tokenized("a b", wrong)
+
+
 def test_languages():
     chinese = Tokenization.of(spacy.blank("zh"))  # by characters, unless told otherwise
     assert tokenized("日本银行。", tokenization=chinese) == [list("日本银行。")]
