@@ -16,7 +16,9 @@ class _Section(BaseModel):
 class VocabularySettings(_Section):
     """``[vocabulary]``: the words that the biLM learns to predict.
 
-    path: A vocabulary of one word a line; null to count the words of the training text.
+    path: A vocabulary of one word a line; null to count the words of the training text. Where
+        training goes on from a checkpoint of bilm-tf without ``vocab.txt``, and keeps its softmax,
+        this is the vocabulary that it was trained with.
     min_count: Rarer words are left out.
     max_size: Most words, with the three symbols; null for no limit.
     """

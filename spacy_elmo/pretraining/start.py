@@ -2,12 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import torch
 
 from ..bilm import BiLMNetwork
-from ..formats import SoftmaxWeights, parse_config, read_softmax, read_source
+from ..formats import (
+    MissingVocabulary,
+    SoftmaxWeights,
+    Source,
+    parse_config,
+    read_softmax,
+    read_source,
+)
 from .language_model import LanguageModel
 from .schemas import InitializeSettings, VocabularySettings
 from .token_store import TokenStore
@@ -38,7 +45,8 @@ def make_model(
 
     bilm: The shape of a new biLM, in the layout of ``options.json``.
     initialize: Whether to go on from weights.
-    vocabulary: The output vocabulary, unless that of the weights is kept.
+    vocabulary: The output vocabulary, unless that of the weights is kept. For a checkpoint of
+        bilm-tf without ``vocab.txt`` whose softmax is kept, its path is that vocabulary's.
     store: The training text.
     seed: Of random weights.
     RAISES ValueError: The shape is wrong, or the source or the vocabulary can't be read.
@@ -48,7 +56,7 @@ def make_model(
         network = BiLMNetwork(parse_config(json.dumps(bilm), "[bilm]"))
         return LanguageModel(network, make_vocabulary(vocabulary, store))
     network = read_source(initialize.source)
-    softmax = read_softmax(initialize.source)
+    softmax = _read_softmax(initialize.source, initialize.keep_softmax, vocabulary.path)
     if softmax is not None and initialize.keep_softmax:
         model = LanguageModel(network, Vocabulary(softmax.words))
         set_softmax(model, softmax)
@@ -57,6 +65,24 @@ def make_model(
     if softmax is not None:
         _take_rows(model, softmax)
     return model
+
+
+def _read_softmax(
+    source: Source, keep_softmax: bool, vocabulary_path: Optional[str]
+) -> Optional[SoftmaxWeights]:
+    """The source's softmax; None if it has none, or if it isn't to be kept and nothing says which
+    words it predicts."""
+    try:
+        return read_softmax(source)
+    except MissingVocabulary as error:
+        if not keep_softmax:
+            return None
+        if vocabulary_path is None:
+            raise ValueError(
+                f"{error} The setting vocabulary.path takes it. Or begin with a new softmax: "
+                "initialize.keep_softmax = false."
+            ) from error
+        return read_softmax(source, Path(vocabulary_path))
 
 
 def set_softmax(model: LanguageModel, softmax: SoftmaxWeights) -> None:

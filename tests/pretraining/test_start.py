@@ -1,5 +1,6 @@
 """What training starts from: random weights, or a source's, with its softmax or a new one."""
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -90,6 +91,38 @@ def test_source_with_a_new_vocabulary(source):
     assert model.softmax.bias.tolist() == [0, 1, 2, 3, 4, 0]
     assert model.softmax.weight[:5, 0].tolist() == [0, 1, 2, 3, 4]
     assert model.softmax.weight[5].abs().max() < 3  # random
+
+
+@pytest.fixture
+def checkpoint(fixtures, tmp_path):
+    """A checkpoint of bilm-tf without its vocabulary."""
+    pytest.importorskip("tensorflow", exc_type=ImportError)
+    folder = tmp_path / "checkpoint"
+    ignored = shutil.ignore_patterns("*.hdf5", "vocab.txt")
+    shutil.copytree(fixtures / "tensorflow_checkpoint", folder, ignore=ignored)
+    return str(folder)
+
+
+def test_checkpoint_without_its_vocabulary(checkpoint):
+    with pytest.raises(ValueError, match=r"vocabulary\.path.*initialize\.keep_softmax = false"):
+        make_model(BILM, initialize(checkpoint), COUNTED, Counts, 0)
+    model = make_model(BILM, initialize(checkpoint, keep_softmax=False), COUNTED, Counts, 0)
+    assert model.vocabulary.words == ("</S>", "<S>", "<UNK>", "the", "a", "river")
+
+
+def test_checkpoint_with_its_vocabulary(checkpoint, fixtures, tmp_path):
+    """It is the setting's, unless there is one beside the checkpoint."""
+    path = fixtures / "tensorflow_checkpoint" / "vocab.txt"
+    settings = VocabularySettings(path=str(path), min_count=1, max_size=None)
+    model = make_model(BILM, initialize(checkpoint), settings, Counts, 0)
+    expected = read_softmax(checkpoint, path)
+    assert model.vocabulary.words == expected.words
+    assert torch.equal(model.softmax.weight, expected.weight)
+    shutil.copy(path, checkpoint)
+    (tmp_path / "others.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    settings = VocabularySettings(path=str(tmp_path / "others.txt"), min_count=1, max_size=None)
+    again = make_model(BILM, initialize(checkpoint), settings, Counts, 0)
+    assert torch.equal(again.softmax.weight, expected.weight)
 
 
 SOURCES = {
