@@ -42,9 +42,10 @@ def build_bilm_objective_v1(vocabulary: Optional[str] = None, n_samples: int = 2
     The softmax isn't saved: spaCy keeps the component's model alone. A run that is resumed starts
     with a new one.
 
-    vocabulary (Optional[str]): The words to be predicted, the most frequent first: a file with one
-        word a line, as ``python -m spacy elmo vocab`` writes it. By default the words and the
-        softmax that are there with the weights of the component's ``source``.
+    vocabulary (Optional[str]): The words to be predicted: a file with one word a line, as
+        ``python -m spacy elmo vocab`` writes it, by falling frequency, which is where the sampled
+        softmax takes the words' frequencies from. By default the words and the softmax that are
+        there with the weights of the component's ``source``.
     n_samples (int): Words of the sampled softmax.
     RAISES ValueError: There are no samples.
     """

@@ -16,7 +16,8 @@ class _Section(BaseModel):
 class VocabularySettings(_Section):
     """``[vocabulary]``: the words that the biLM learns to predict.
 
-    path: A vocabulary of one word a line; null to count the words of the training text. Where
+    path: A vocabulary of one word a line, by falling frequency, which is where the sampled softmax
+        takes the words' frequencies from; null to count the words of the training text. Where
         training goes on from a checkpoint of bilm-tf without ``vocab.txt``, and keeps its softmax,
         this is the vocabulary that it was trained with.
     min_count: Rarer words are left out.

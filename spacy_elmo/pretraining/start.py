@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy as np
 import torch
+from wasabi import msg
 
 from ..bilm import BiLMNetwork
 from ..formats import (
@@ -18,20 +20,42 @@ from ..formats import (
 from .language_model import LanguageModel
 from .schemas import InitializeSettings, VocabularySettings
 from .token_store import TokenStore
-from .vocabulary import Vocabulary
+from .vocabulary import BOUNDARIES, UNKNOWN, Vocabulary
 
 
 def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabulary:
-    """The output vocabulary.
+    """The output vocabulary. Warns of one that is in another order than by frequency.
 
     settings: Where it comes from.
     store: The training text.
     RAISES ValueError: There is no such file, or no words are left.
     """
-    if settings.path is not None:
-        return Vocabulary.read(Path(settings.path))
     counts = dict(zip(store.words, store.counts.tolist()))
-    return Vocabulary.from_counts(counts, min_count=settings.min_count, max_size=settings.max_size)
+    if settings.path is None:
+        return Vocabulary.from_counts(
+            counts, min_count=settings.min_count, max_size=settings.max_size
+        )
+    vocabulary = Vocabulary.read(Path(settings.path))
+    if not _is_by_frequency(vocabulary, counts):
+        msg.warn(
+            "The vocabulary isn't sorted by frequency",
+            f"{settings.path}: the first tenth of its words should be the most frequent ones of "
+            "the training text, because the sampled softmax takes the words' frequencies from "
+            "their order. 'python -m spacy elmo vocab' writes a vocabulary that is sorted.",
+        )
+    return vocabulary
+
+
+def _is_by_frequency(vocabulary: Vocabulary, counts: dict[str, int]) -> bool:
+    """Whether no tenth of the words is more frequent than the first, by the mean logarithm: a
+    single word such as "the" doesn't decide. The vocabulary may be another text's, with words that
+    this one doesn't have."""
+    words = [word for word in vocabulary.words if word not in (*BOUNDARIES, UNKNOWN)]
+    if len(words) < 10:
+        return True
+    logs = np.log1p([counts.get(word, 0) for word in words])
+    means = [tenth.mean() for tenth in np.array_split(logs, 10)]
+    return means[0] == max(means)
 
 
 def make_model(

@@ -14,6 +14,7 @@ from spacy_elmo import BiLM
 from spacy_elmo.formats import SoftmaxWeights, read_softmax, read_source, write_native
 from spacy_elmo.pretraining.schemas import InitializeSettings, VocabularySettings
 from spacy_elmo.pretraining.start import make_model, make_vocabulary
+from spacy_elmo.pretraining.vocabulary import Vocabulary
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 WORDS = ("</S>", "<S>", "<UNK>", "the", "a", "zebra")
@@ -60,6 +61,32 @@ def test_vocabulary_from_file(tmp_path):
     (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
     settings = VocabularySettings(path=str(tmp_path / "words.txt"), min_count=1, max_size=None)
     assert make_vocabulary(settings, Counts).words == WORDS
+
+
+class ZipfsText:
+    """Of 200 words, the one of rank r comes 2000 / r times."""
+
+    words = tuple(f"w{rank}" for rank in range(1, 201))
+    counts = np.array([2000 // rank for rank in range(1, 201)])
+
+
+@pytest.mark.parametrize(
+    ("words", "is_warned_of"),
+    [
+        (ZipfsText.words, False),
+        (["unseen", *ZipfsText.words[:100:2], *map(str, range(100))], False),  # another text's
+        (["rare"], False),
+        (ZipfsText.words[::-1], True),
+        ([*ZipfsText.words[100:], *ZipfsText.words[:100]], True),
+        (["w1", *sorted(ZipfsText.words[1:], reverse=True)], True),
+    ],
+)
+def test_vocabulary_in_another_order_than_by_frequency(tmp_path, capsys, words, is_warned_of):
+    Vocabulary([*WORDS[:3], *words]).write(tmp_path / "words.txt")
+    settings = VocabularySettings(path=str(tmp_path / "words.txt"), min_count=1, max_size=None)
+    assert make_vocabulary(settings, ZipfsText).words[3:] == tuple(words)
+    printed = " ".join(capsys.readouterr().out.split())  # lines are broken
+    assert ("isn't sorted by frequency" in printed) == is_warned_of
 
 
 def test_random_weights_are_the_seeds():
