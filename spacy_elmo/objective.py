@@ -16,7 +16,7 @@ from .formats import read_softmax
 from .layers import BiLMShim
 from .pretraining.language_model import LanguageModel
 from .pretraining.sentence_loss import SentenceLoss
-from .pretraining.start import set_softmax
+from .pretraining.start import with_softmax
 from .pretraining.vocabulary import Vocabulary
 from .spans import SpanGetter, get_sentences
 
@@ -144,9 +144,7 @@ def _start(shim: BiLMShim, path: Optional[str]) -> LanguageModel:
             "to be predicted. Set 'vocabulary' in [pretraining.objective] to a file with one word "
             "a line: python -m spacy elmo vocab TEXT FILE writes it."
         )
-    model = LanguageModel(network, Vocabulary(weights.words))
-    set_softmax(model, weights)
-    return model
+    return with_softmax(network, weights)
 
 
 def _cut(docs: List[Doc], get_spans: SpanGetter) -> List[List[str]]:

@@ -82,9 +82,7 @@ def make_model(
     network = read_source(initialize.source)
     softmax = _read_softmax(initialize.source, initialize.keep_softmax, vocabulary.path)
     if softmax is not None and initialize.keep_softmax:
-        model = LanguageModel(network, Vocabulary(softmax.words))
-        set_softmax(model, softmax)
-        return model
+        return with_softmax(network, softmax)
     model = LanguageModel(network, make_vocabulary(vocabulary, store))
     if softmax is not None:
         _take_rows(model, softmax)
@@ -109,11 +107,16 @@ def _read_softmax(
         return read_softmax(source, Path(vocabulary_path))
 
 
-def set_softmax(model: LanguageModel, softmax: SoftmaxWeights) -> None:
-    """Give a model a softmax of the same vocabulary."""
+def with_softmax(network: BiLMNetwork, softmax: SoftmaxWeights) -> LanguageModel:
+    """A biLM with the softmax that it was trained with, on the biLM's device.
+
+    RAISES ValueError: The softmax's words are no vocabulary.
+    """
+    model = LanguageModel(network, Vocabulary(softmax.words))
     with torch.no_grad():
         model.softmax.weight.copy_(softmax.weight)
         model.softmax.bias.copy_(softmax.bias)
+    return model.to(next(network.parameters()).device)
 
 
 def get_softmax(model: LanguageModel) -> SoftmaxWeights:
@@ -141,6 +144,4 @@ def read_model(directory: Path) -> LanguageModel:
     softmax = read_softmax(directory)
     if softmax is None:
         raise ValueError(f"{directory}: there is no softmax.")
-    model = LanguageModel(read_source(directory), Vocabulary(softmax.words))
-    set_softmax(model, softmax)
-    return model
+    return with_softmax(read_source(directory), softmax)
