@@ -61,6 +61,9 @@ def evaluate(
 
     Perplexity needs the softmax that the biLM was trained with, which published weights don't
     have. --words shows without one what a biLM makes of words in context.
+
+    The text is cut into sentences by spacy-elmo.sentences.v1 with its default settings, also where
+    the biLM was trained with another span getter.
     """
     asked = [word.strip() for word in words.split(",") if word.strip()]
     try:
