@@ -16,7 +16,7 @@ from .formats import read_softmax
 from .layers import BiLMShim
 from .pretraining.language_model import LanguageModel
 from .pretraining.sentence_loss import SentenceLoss
-from .pretraining.start import set_softmax
+from .pretraining.start import with_softmax
 from .pretraining.vocabulary import Vocabulary
 from .spans import SpanGetter, get_sentences
 
@@ -42,9 +42,10 @@ def build_bilm_objective_v1(vocabulary: Optional[str] = None, n_samples: int = 2
     The softmax isn't saved: spaCy keeps the component's model alone. A run that is resumed starts
     with a new one.
 
-    vocabulary (Optional[str]): The words to be predicted, the most frequent first: a file with one
-        word a line, as ``python -m spacy elmo vocab`` writes it. By default the words and the
-        softmax that are there with the weights of the component's ``source``.
+    vocabulary (Optional[str]): The words to be predicted: a file with one word a line, as
+        ``python -m spacy elmo vocab`` writes it, by falling frequency, which is where the sampled
+        softmax takes the words' frequencies from. By default the words and the softmax that are
+        there with the weights of the component's ``source``.
     n_samples (int): Words of the sampled softmax.
     RAISES ValueError: There are no samples.
     """
@@ -143,9 +144,7 @@ def _start(shim: BiLMShim, path: Optional[str]) -> LanguageModel:
             "to be predicted. Set 'vocabulary' in [pretraining.objective] to a file with one word "
             "a line: python -m spacy elmo vocab TEXT FILE writes it."
         )
-    model = LanguageModel(network, Vocabulary(weights.words))
-    set_softmax(model, weights)
-    return model
+    return with_softmax(network, weights)
 
 
 def _cut(docs: List[Doc], get_spans: SpanGetter) -> List[List[str]]:

@@ -19,9 +19,8 @@ from spacy.util import load_config_from_str, load_model_from_config, registry
 from thinc.api import Adam, fix_random_seed
 
 from spacy_elmo.formats import SoftmaxWeights, read_source, write_native
-from spacy_elmo.pretraining.language_model import LanguageModel
 from spacy_elmo.pretraining.perplexity import perplexity
-from spacy_elmo.pretraining.start import set_softmax
+from spacy_elmo.pretraining.start import with_softmax
 from spacy_elmo.pretraining.vocabulary import Vocabulary
 
 TEXTS = ["The bank of the river.", "He sat on the bank. He sat on it.", "Money is in the bank!"]
@@ -187,10 +186,10 @@ def test_learned_is_what_is_predicted(source, vocabulary):
     ]
 
     def measure():
-        found = LanguageModel(nlp.get_pipe("elmo").bilm.shims[0].engine.network, Vocabulary(WORDS))
+        network = nlp.get_pipe("elmo").bilm.shims[0].engine.network
         softmax = model.shims[0]._model
-        set_softmax(found, SoftmaxWeights(tuple(WORDS), softmax.weight, softmax.bias))
-        return perplexity(found, words, stateful=False)
+        weights = SoftmaxWeights(tuple(WORDS), softmax.weight, softmax.bias)
+        return perplexity(with_softmax(network, weights), words, stateful=False)
 
     before = measure()
     optimizer = Adam(0.03)

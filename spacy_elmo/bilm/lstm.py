@@ -79,7 +79,9 @@ class ProjectedLSTM(nn.Module):
                 inputs.new_zeros(batch_sizes[0], self.hidden_size),
             )
         bias = self.bias + self._forget_bias()
-        if inputs.is_cuda and self.runs_in_cudnn and keep is None:
+        # Under autocast, PyTorch runs cuDNN's LSTM in float16, whatever type was asked for.
+        in_library = inputs.is_cuda and self.runs_in_cudnn and dtype == inputs.dtype
+        if in_library and keep is None:
             return self._run_library(inputs, batch_sizes, state, bias)
         with torch.autocast(device, enabled=False):
             outputs, hidden, cell = Recurrence.apply(

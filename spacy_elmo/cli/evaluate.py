@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Optional
 
 import spacy
 import torch
@@ -13,24 +13,17 @@ from wasabi import msg
 
 from ..api import BiLM
 from ..bilm import BiLMNetwork
-from ..formats import MissingVocabulary, SoftmaxWeights, read_softmax
+from ..formats import MissingVocabulary, read_softmax
+from ..pretraining.language_model import LanguageModel
 from ..pretraining.neighbours import Neighbours, Occurrence, find_neighbours
 from ..pretraining.perplexity import Sentences, StoredSentences, perplexity
+from ..pretraining.start import with_softmax
 from ..pretraining.text import TextFiles
 from ..pretraining.tokenize import Tokenization, tokenize
-from ..pretraining.vocabulary import Vocabulary
 from ._help import SOURCE, TEXTS, VOCABULARY
 
 _CONTEXT = 8  # words that are shown on each side of an occurrence
 _STATES = {"zero": "From zeros", "carried": "State carried on"}
-
-
-class _Model(NamedTuple):
-    """What predicts words."""
-
-    network: BiLMNetwork
-    softmax: SoftmaxWeights
-    vocabulary: Vocabulary
 
 
 def evaluate(
@@ -68,6 +61,9 @@ def evaluate(
 
     Perplexity needs the softmax that the biLM was trained with, which published weights don't
     have. --words shows without one what a biLM makes of words in context.
+
+    The text is cut into sentences by spacy-elmo.sentences.v1 with its default settings, also where
+    the biLM was trained with another span getter.
     """
     asked = [word.strip() for word in words.split(",") if word.strip()]
     try:
@@ -105,7 +101,7 @@ def evaluate(
 
 def _read_model(
     source: str, network: BiLMNetwork, vocabulary: Optional[Path]
-) -> "tuple[Optional[_Model], str]":
+) -> "tuple[Optional[LanguageModel], str]":
     """RETURNS: What predicts words, or None and why there is none."""
     try:
         softmax = read_softmax(source, vocabulary)
@@ -117,12 +113,12 @@ def _read_model(
             "directories of biLMs that were trained with spacy-elmo have one, and checkpoints of "
             "bilm-tf; what is published as HDF5 has none."
         )
-    device = next(network.parameters()).device
-    softmax = SoftmaxWeights(softmax.words, softmax.weight.to(device), softmax.bias.to(device))
-    return _Model(network, softmax, Vocabulary(softmax.words)), ""
+    return with_softmax(network, softmax), ""
 
 
-def _perplexities(model: _Model, sentences: Sentences, streams: Optional[int]) -> Dict[str, Any]:
+def _perplexities(
+    model: LanguageModel, sentences: Sentences, streams: Optional[int]
+) -> Dict[str, Any]:
     """Of a sentence that starts from zeros, and of one that starts where the last one ended."""
     by_state = {}
     for state in _STATES:

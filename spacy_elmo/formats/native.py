@@ -41,7 +41,7 @@ def read_native(directory: Path) -> BiLMNetwork:
     """
     config = read_config(directory / CONFIG_NAME)
     path = directory / WEIGHTS_NAME
-    return _network(config, _read_tensors(path), str(path))
+    return _network(config, read_tensors(path), str(path))
 
 
 def read_native_softmax(directory: Path) -> Optional[SoftmaxWeights]:
@@ -57,7 +57,7 @@ def read_native_softmax(directory: Path) -> Optional[SoftmaxWeights]:
         return None
     words = read_words(directory / VOCABULARY_NAME)
     projection_dim = read_config(directory / CONFIG_NAME).lstm.projection_dim
-    return check_softmax(str(path), _read_tensors(path), words, projection_dim)
+    return check_softmax(str(path), read_tensors(path), words, projection_dim)
 
 
 def write_native(
@@ -111,7 +111,12 @@ def network_from_bytes(config: BiLMConfig, weights: bytes) -> BiLMNetwork:
     return _network(config, tensors, "Serialized biLM")
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    RETURNS: Tensors on the CPU, which may lie in the mapped file.
+    RAISES ValueError: The file is missing or damaged.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

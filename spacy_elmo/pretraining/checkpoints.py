@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
+from ..formats.native import read_tensors
 from .processes import Processes
 
 _PREFIX, _TEMPORARY = "step-", ".tmp"
@@ -153,12 +154,9 @@ def _read_json(path: Path) -> Any:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        # Copies: a file that is still mapped can't be removed on Windows, and kernels round
-        # differently on memory that is aligned differently.
-        return {name: tensor.clone() for name, tensor in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: not a file of a checkpoint: {error}.") from error
+    # Copies: a file that is still mapped can't be removed on Windows, and kernels round differently
+    # on memory that is aligned differently.
+    return {name: tensor.clone() for name, tensor in read_tensors(path).items()}
 
 
 def _flush(files: Iterable[Path]) -> None:

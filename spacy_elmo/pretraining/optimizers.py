@@ -142,9 +142,11 @@ def configure_adam(
 
 
 def configure_adagrad(
-    learn_rate: LearnRate = 0.2, initial_accumulator: float = 1.0, eps: float = 1e-10
+    learn_rate: LearnRate = 0.2, initial_accumulator: float = 0.0025, eps: float = 1e-10
 ) -> OptimizerFactory:
-    """spacy-elmo.Adagrad.v1: Adagrad (Duchi et al. 2011), with bilm-tf's settings by default.
+    """spacy-elmo.Adagrad.v1: Adagrad (Duchi et al. 2011), which by default takes bilm-tf's steps.
+    There the sums of squares start at 1, for the gradients of the loss times the 20 tokens of a
+    window. Ours are those of the mean loss, for which the same steps come from 1 / 20².
 
     learn_rate (Union[float, List[float], Generator]): The rate, or its schedule over steps.
     initial_accumulator (float): Where the sums of squared gradients start.

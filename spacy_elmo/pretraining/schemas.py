@@ -16,7 +16,10 @@ class _Section(BaseModel):
 class VocabularySettings(_Section):
     """``[vocabulary]``: the words that the biLM learns to predict.
 
-    path: A vocabulary of one word a line; null to count the words of the training text.
+    path: A vocabulary of one word a line, by falling frequency, which is where the sampled softmax
+        takes the words' frequencies from; null to count the words of the training text. Where
+        training goes on from a checkpoint of bilm-tf without ``vocab.txt``, and keeps its softmax,
+        this is the vocabulary that it was trained with.
     min_count: Rarer words are left out.
     max_size: Most words, with the three symbols; null for no limit.
     """
@@ -45,7 +48,8 @@ class TrainingSettings(_Section):
     batch_size: Streams of text that are read side by side, by each process.
     n_steps: Tokens of a stream between two updates, through which gradients go back.
     n_samples: Words of the sampled softmax; the full one, if the vocabulary isn't larger.
-    dropout: Share of each LSTM layer's inputs that become zero.
+    dropout: Share of each LSTM layer's inputs, and of what the words are predicted from, that
+        become zero, as in bilm-tf.
     carry_state: Whether a sentence starts from the state that its stream's last one ended with, as
         in bilm-tf; if not, from zeros, as vectors are computed.
     mixed_precision: Whether matrix products are computed in bfloat16; null for where the device

@@ -40,7 +40,8 @@ class SentenceLoss:
         """network: The biLM.
         softmax: Of the vocabulary's words.
         sentences: The words of each, without boundaries; at least one sentence.
-        dropout: Share of each LSTM layer's inputs that become zero.
+        dropout: Share of each LSTM layer's inputs, and of what the words are predicted from, that
+            become zero, as in bilm-tf.
         RETURNS: (2,) mean loss of forward and backward direction, in nats a prediction.
         """
         device = softmax.weight.device
@@ -53,6 +54,7 @@ class SentenceLoss:
         samples = self._sampler.sample(self.random)
         samples = Samples(samples.ids.to(device), samples.n_draws)
 
+        drop = partial(nn.functional.dropout, p=dropout) if dropout > 0 else None
         losses = []
         for stack, first, last_id, order in (
             (network.forward_lstm, begin, self.vocabulary.end_id, 1),
@@ -68,10 +70,11 @@ class SentenceLoss:
             outputs, _ = stack(
                 nn.functional.embedding(torch.tensor(inputs, device=device)[packed], encoded),
                 packing.batch_sizes,
-                dropout=partial(nn.functional.dropout, p=dropout) if dropout > 0 else None,
+                dropout=drop,
             )
+            top = outputs[-1] if drop is None else drop(outputs[-1])
             packed_targets = torch.tensor(targets, device=device)[packed]
-            losses.append(softmax.loss(outputs[-1], packed_targets, samples, self._sampler))
+            losses.append(softmax.loss(top, packed_targets, samples, self._sampler))
         return torch.stack(losses)
 
 

@@ -1,6 +1,8 @@
 """A config of pretraining, resolved and checked."""
 
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Optional, TypeVar
 
@@ -10,6 +12,7 @@ from spacy.language import Language
 from spacy.util import registry
 from thinc.api import Config
 
+from ..formats import parse_config
 from .model_card import Setting
 from .schemas import (
     CardSettings,
@@ -110,6 +113,9 @@ def resolve(config: Config) -> Settings:
     tokenization = Tokenization.of(nlp, corpus.get_spans)
     blocks["training"] = registry.resolve({"training": config["training"]})["training"]
     nlp.config = Config({**nlp.config, **config})  # what loggers send to their servers
+    initialize = _check(InitializeSettings, "initialize", blocks["initialize"])
+    if initialize.source is None:
+        _check_shape(blocks["bilm"])
     return Settings(
         config=config,
         nlp=nlp,
@@ -117,7 +123,7 @@ def resolve(config: Config) -> Settings:
         corpus=corpus,
         readers=Readers(**registry.resolve({"corpus": readers})["corpus"]),
         vocabulary=_check(VocabularySettings, "vocabulary", blocks["vocabulary"]),
-        initialize=_check(InitializeSettings, "initialize", blocks["initialize"]),
+        initialize=initialize,
         training=_check(TrainingSettings, "training", blocks["training"]),
         card=_check(CardSettings, "card", blocks["card"]),
     )
@@ -132,6 +138,23 @@ def _check(schema: type[SchemaT], name: str, values: dict[str, Any]) -> SchemaT:
             for problem in error.errors()
         ]
         raise ValueError("The config is wrong: " + "; ".join(problems)) from error
+
+
+def _check_shape(bilm: dict[str, Any]) -> None:
+    """``options.json`` may hold other programs' options; a config of ours may not."""
+    unknown = list(_unknown_names(bilm, parse_config(json.dumps(bilm), "[bilm]"), "bilm"))
+    if unknown:
+        raise ValueError(f"The config is wrong: unknown settings: {', '.join(unknown)}")
+
+
+def _unknown_names(values: dict[str, Any], parsed: BaseModel, where: str) -> Iterator[str]:
+    """Names of settings that ``parsed``, which was made from them, has no fields for."""
+    for key, value in values.items():
+        name = f"{where}.{key}"
+        if key not in type(parsed).model_fields:
+            yield name
+        elif isinstance(value, dict):
+            yield from _unknown_names(value, getattr(parsed, key), name)
 
 
 def _in_words(block: Any) -> str:

@@ -2,29 +2,60 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
+import numpy as np
 import torch
+from wasabi import msg
 
 from ..bilm import BiLMNetwork
-from ..formats import SoftmaxWeights, parse_config, read_softmax, read_source
+from ..formats import (
+    MissingVocabulary,
+    SoftmaxWeights,
+    Source,
+    parse_config,
+    read_softmax,
+    read_source,
+)
 from .language_model import LanguageModel
 from .schemas import InitializeSettings, VocabularySettings
 from .token_store import TokenStore
-from .vocabulary import Vocabulary
+from .vocabulary import BOUNDARIES, UNKNOWN, Vocabulary
 
 
 def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabulary:
-    """The output vocabulary.
+    """The output vocabulary. Warns of one that is in another order than by frequency.
 
     settings: Where it comes from.
     store: The training text.
     RAISES ValueError: There is no such file, or no words are left.
     """
-    if settings.path is not None:
-        return Vocabulary.read(Path(settings.path))
     counts = dict(zip(store.words, store.counts.tolist()))
-    return Vocabulary.from_counts(counts, min_count=settings.min_count, max_size=settings.max_size)
+    if settings.path is None:
+        return Vocabulary.from_counts(
+            counts, min_count=settings.min_count, max_size=settings.max_size
+        )
+    vocabulary = Vocabulary.read(Path(settings.path))
+    if not _is_by_frequency(vocabulary, counts):
+        msg.warn(
+            "The vocabulary isn't sorted by frequency",
+            f"{settings.path}: the first tenth of its words should be the most frequent ones of "
+            "the training text, because the sampled softmax takes the words' frequencies from "
+            "their order. 'python -m spacy elmo vocab' writes a vocabulary that is sorted.",
+        )
+    return vocabulary
+
+
+def _is_by_frequency(vocabulary: Vocabulary, counts: dict[str, int]) -> bool:
+    """Whether no tenth of the words is more frequent than the first, by the mean logarithm: a
+    single word such as "the" doesn't decide. The vocabulary may be another text's, with words that
+    this one doesn't have."""
+    words = [word for word in vocabulary.words if word not in (*BOUNDARIES, UNKNOWN)]
+    if len(words) < 10:
+        return True
+    logs = np.log1p([counts.get(word, 0) for word in words])
+    means = [tenth.mean() for tenth in np.array_split(logs, 10)]
+    return means[0] == max(means)
 
 
 def make_model(
@@ -38,7 +69,8 @@ def make_model(
 
     bilm: The shape of a new biLM, in the layout of ``options.json``.
     initialize: Whether to go on from weights.
-    vocabulary: The output vocabulary, unless that of the weights is kept.
+    vocabulary: The output vocabulary, unless that of the weights is kept. For a checkpoint of
+        bilm-tf without ``vocab.txt`` whose softmax is kept, its path is that vocabulary's.
     store: The training text.
     seed: Of random weights.
     RAISES ValueError: The shape is wrong, or the source or the vocabulary can't be read.
@@ -48,22 +80,43 @@ def make_model(
         network = BiLMNetwork(parse_config(json.dumps(bilm), "[bilm]"))
         return LanguageModel(network, make_vocabulary(vocabulary, store))
     network = read_source(initialize.source)
-    softmax = read_softmax(initialize.source)
+    softmax = _read_softmax(initialize.source, initialize.keep_softmax, vocabulary.path)
     if softmax is not None and initialize.keep_softmax:
-        model = LanguageModel(network, Vocabulary(softmax.words))
-        set_softmax(model, softmax)
-        return model
+        return with_softmax(network, softmax)
     model = LanguageModel(network, make_vocabulary(vocabulary, store))
     if softmax is not None:
         _take_rows(model, softmax)
     return model
 
 
-def set_softmax(model: LanguageModel, softmax: SoftmaxWeights) -> None:
-    """Give a model a softmax of the same vocabulary."""
+def _read_softmax(
+    source: Source, keep_softmax: bool, vocabulary_path: Optional[str]
+) -> Optional[SoftmaxWeights]:
+    """The source's softmax; None if it has none, or if it isn't to be kept and nothing says which
+    words it predicts."""
+    try:
+        return read_softmax(source)
+    except MissingVocabulary as error:
+        if not keep_softmax:
+            return None
+        if vocabulary_path is None:
+            raise ValueError(
+                f"{error} The setting vocabulary.path takes it. Or begin with a new softmax: "
+                "initialize.keep_softmax = false."
+            ) from error
+        return read_softmax(source, Path(vocabulary_path))
+
+
+def with_softmax(network: BiLMNetwork, softmax: SoftmaxWeights) -> LanguageModel:
+    """A biLM with the softmax that it was trained with, on the biLM's device.
+
+    RAISES ValueError: The softmax's words are no vocabulary.
+    """
+    model = LanguageModel(network, Vocabulary(softmax.words))
     with torch.no_grad():
         model.softmax.weight.copy_(softmax.weight)
         model.softmax.bias.copy_(softmax.bias)
+    return model.to(next(network.parameters()).device)
 
 
 def get_softmax(model: LanguageModel) -> SoftmaxWeights:
@@ -91,6 +144,4 @@ def read_model(directory: Path) -> LanguageModel:
     softmax = read_softmax(directory)
     if softmax is None:
         raise ValueError(f"{directory}: there is no softmax.")
-    model = LanguageModel(read_source(directory), Vocabulary(softmax.words))
-    set_softmax(model, softmax)
-    return model
+    return with_softmax(read_source(directory), softmax)

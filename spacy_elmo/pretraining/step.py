@@ -36,7 +36,8 @@ class TrainingStep:
 
     model: What is trained.
     n_samples: Words of the sampled softmax.
-    dropout: Share of each layer's inputs that become zero.
+    dropout: Share of each layer's inputs, and of what the words are predicted from, that become
+        zero, as in bilm-tf.
     carry_state: Whether a sentence starts where its stream's last one ended (as in bilm-tf), or
         from zeros.
     mixed_precision: Whether matrix products are computed in bfloat16.
@@ -126,16 +127,18 @@ class TrainingStep:
         words = words.detach().requires_grad_()  # each direction its own
         inputs, targets = batch.inputs[direction], batch.targets[direction]
         n_streams = batch.n_streams
+        dropout = self._dropout(direction)
         with self._precision():
             outputs, states = stack(
                 nn.functional.embedding(inputs.to(self.device), words),
                 [n_streams] * (len(inputs) // n_streams),
                 start,
                 keep=None if self.carry_state else batch.keep.to(self.device),
-                dropout=self._dropout(direction),
+                dropout=dropout,
             )
+            top = outputs[-1] if dropout is None else dropout(outputs[-1])
             softmax = self.model.softmax
-            loss = softmax.loss(outputs[-1], targets.to(self.device), samples, self._sampler)
+            loss = softmax.loss(top, targets.to(self.device), samples, self._sampler)
         parameters = [words, *stack.parameters(), softmax.weight, softmax.bias]
         gradients = torch.autograd.grad(loss / 2, parameters)
         return _DirectionResult(

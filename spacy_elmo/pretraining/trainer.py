@@ -1,6 +1,7 @@
 """The training loop."""
 
 import math
+import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Optional
 import torch
 from torch import Tensor
 
+from ..bilm.kernels import has_onednn
 from ..bilm.lstm import LSTMState
 from ..bilm.threads import one_thread
 from .batches import Batches
@@ -177,5 +179,8 @@ _ADVICE = (
 def default_precision(device: torch.device) -> bool:
     """Whether mixed precision pays: where the device has instructions for bfloat16."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if not has_onednn(device, "bfloat16"):
+        return False
+    # Of x86 processors, oneDNN asks for AVX-512 alone, which would compute in float32 after all.
+    return platform.machine() not in ("x86_64", "AMD64") or torch.cpu._is_avx512_bf16_supported()

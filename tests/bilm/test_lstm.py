@@ -198,6 +198,25 @@ def test_where_nothing_is_kept_tokens_start_from_zeros(make_lstm, inputs):
     torch.testing.assert_close(state.cell, alone[1][1].cell)
 
 
+class SaysItIsOnCUDA(torch.Tensor):
+    is_cuda = True
+    __torch_function__ = torch._C._disabled_torch_function_impl  # what is computed is plain
+
+
+def test_autocast_keeps_away_from_cudnn(make_lstm, inputs, monkeypatch):
+    """There its type would be replaced by float16."""
+    lstm = make_lstm().float()
+    x = pack(inputs).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        expected, _ = lstm(x, BATCH_SIZES)
+    monkeypatch.setattr(lstm, "_run_library", lambda *args: "cuDNN's")
+    assert lstm(x.as_subclass(SaysItIsOnCUDA), BATCH_SIZES) == "cuDNN's"
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, _ = lstm(x.as_subclass(SaysItIsOnCUDA), BATCH_SIZES)
+    assert outputs.dtype == torch.float32
+    assert torch.equal(outputs, expected)
+
+
 def test_autocast_computes_products_in_its_type(make_lstm, inputs):
     lstm = make_lstm().float()
     x = pack(inputs).float()

@@ -81,6 +81,11 @@ def test_json(run, bilm, text, expected):
     assert results["neighbours"] == []
 
 
+def test_help_says_how_the_text_is_cut(run):
+    _, output = run("evaluate", "--help")
+    assert "cut into sentences by spacy-elmo.sentences.v1" in output
+
+
 def test_several_texts_of_other_forms(run, bilm, text, tmp_path):
     (tmp_path / "more.jsonl").write_text('{"text": "the bank"}\n{"tokens": ["left", "."]}\n')
     code, output = run("evaluate", bilm, text, tmp_path / "more.jsonl", "--json")

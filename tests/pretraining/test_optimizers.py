@@ -73,6 +73,19 @@ def test_adagrad():
         np.testing.assert_allclose(parameter.detach(), value, rtol=1e-5, atol=1e-6)
 
 
+def test_adagrads_defaults_are_bilm_tfs():
+    """Adagrad with the rate 0.2 and an accumulator of 1, for gradients 20 times as large."""
+    model, optimizer = make("Adagrad")
+    expected = model.dense.detach().double().numpy().copy()
+    total = np.ones_like(expected)
+    for step in range(6):
+        dense, _, _ = set_gradients(model, step)
+        total += (20 * dense) ** 2
+        expected -= 0.2 * 20 * dense / np.sqrt(total)
+        assert optimizer.step(step) == 0.2
+    np.testing.assert_allclose(model.dense.detach(), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", FACTORIES)
 @pytest.mark.parametrize("n_steps", [0, 1, 4])
 def test_it_goes_on_from_its_tensors_to_the_bit(name, n_steps):

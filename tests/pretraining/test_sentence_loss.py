@@ -95,3 +95,10 @@ def test_dropout(network, softmax):
     unread = ["xyz", "river"], ["Unbekannt", "river"]  # both words are <UNK>
     assert (loss(unread[:1], 0.0) - loss(unread[1:], 0.0)).abs().min() > 1e-4
     torch.testing.assert_close(loss(unread[:1], 1 - 1e-7), loss(unread[1:], 1 - 1e-7))
+
+
+def test_dropout_of_what_words_are_predicted_from(network, softmax):
+    """With hardly any of it left, only the words' biases matter."""
+    losses = sentence_loss()(network, softmax, [["river"]], 1 - 1e-7)
+    river, end, begin = -softmax.bias.log_softmax(0)[[6, 0, 1]]
+    torch.testing.assert_close(losses, torch.stack([river + end, river + begin]) / 2)

@@ -67,6 +67,37 @@ def test_wrong_setting(config, section, name, value):
 
 
 @pytest.mark.parametrize(
+    "name", ["bilm.dropout", "bilm.lstm.dropuot", "bilm.char_cnn.embedding.dims"]
+)
+def test_unknown_setting_of_the_shape(config, name):
+    """Misspelt, or in the wrong block."""
+    *blocks, key = name.split(".")
+    block = config
+    for each in blocks:
+        block = block[each]
+    block[key] = 1
+    with pytest.raises(ValueError, match=rf"unknown settings: {name}$"):
+        resolve(config)
+    config["initialize"]["source"] = "en_small"  # then [bilm] isn't read
+    resolve(config)
+
+
+def test_missing_setting_of_the_shape(config):
+    del config["bilm"]["lstm"]["dim"]
+    with pytest.raises(ValueError, match=r"\[bilm\].*lstm\.dim"):
+        resolve(config)
+
+
+def test_all_settings_of_a_shape_are_known(config):
+    """Also those of blocks that may be missing."""
+    config["bilm"]["scalar_mix"] = {"weights": [0.0, 1.0, 0.0], "gamma": 1.0}
+    assert resolve(config).bilm["scalar_mix"]["gamma"] == 1.0
+    config["bilm"]["scalar_mix"]["gama"] = 1.0
+    with pytest.raises(ValueError, match=r"unknown settings: bilm\.scalar_mix\.gama$"):
+        resolve(config)
+
+
+@pytest.mark.parametrize(
     ("optimizer", "words", "rate"),
     [
         (

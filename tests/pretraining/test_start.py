@@ -1,5 +1,6 @@
 """What training starts from: random weights, or a source's, with its softmax or a new one."""
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,7 @@ from spacy_elmo import BiLM
 from spacy_elmo.formats import SoftmaxWeights, read_softmax, read_source, write_native
 from spacy_elmo.pretraining.schemas import InitializeSettings, VocabularySettings
 from spacy_elmo.pretraining.start import make_model, make_vocabulary
+from spacy_elmo.pretraining.vocabulary import Vocabulary
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 WORDS = ("</S>", "<S>", "<UNK>", "the", "a", "zebra")
@@ -61,6 +63,32 @@ def test_vocabulary_from_file(tmp_path):
     assert make_vocabulary(settings, Counts).words == WORDS
 
 
+class ZipfsText:
+    """Of 200 words, the one of rank r comes 2000 / r times."""
+
+    words = tuple(f"w{rank}" for rank in range(1, 201))
+    counts = np.array([2000 // rank for rank in range(1, 201)])
+
+
+@pytest.mark.parametrize(
+    ("words", "is_warned_of"),
+    [
+        (ZipfsText.words, False),
+        (["unseen", *ZipfsText.words[:100:2], *map(str, range(100))], False),  # another text's
+        (["rare"], False),
+        (ZipfsText.words[::-1], True),
+        ([*ZipfsText.words[100:], *ZipfsText.words[:100]], True),
+        (["w1", *sorted(ZipfsText.words[1:], reverse=True)], True),
+    ],
+)
+def test_vocabulary_in_another_order_than_by_frequency(tmp_path, capsys, words, is_warned_of):
+    Vocabulary([*WORDS[:3], *words]).write(tmp_path / "words.txt")
+    settings = VocabularySettings(path=str(tmp_path / "words.txt"), min_count=1, max_size=None)
+    assert make_vocabulary(settings, ZipfsText).words[3:] == tuple(words)
+    printed = " ".join(capsys.readouterr().out.split())  # lines are broken
+    assert ("isn't sorted by frequency" in printed) == is_warned_of
+
+
 def test_random_weights_are_the_seeds():
     first, again, other = (
         make_model(BILM, initialize(None), COUNTED, Counts, seed).state_dict() for seed in (1, 1, 2)
@@ -90,6 +118,38 @@ def test_source_with_a_new_vocabulary(source):
     assert model.softmax.bias.tolist() == [0, 1, 2, 3, 4, 0]
     assert model.softmax.weight[:5, 0].tolist() == [0, 1, 2, 3, 4]
     assert model.softmax.weight[5].abs().max() < 3  # random
+
+
+@pytest.fixture
+def checkpoint(fixtures, tmp_path):
+    """A checkpoint of bilm-tf without its vocabulary."""
+    pytest.importorskip("tensorflow", exc_type=ImportError)
+    folder = tmp_path / "checkpoint"
+    ignored = shutil.ignore_patterns("*.hdf5", "vocab.txt")
+    shutil.copytree(fixtures / "tensorflow_checkpoint", folder, ignore=ignored)
+    return str(folder)
+
+
+def test_checkpoint_without_its_vocabulary(checkpoint):
+    with pytest.raises(ValueError, match=r"vocabulary\.path.*initialize\.keep_softmax = false"):
+        make_model(BILM, initialize(checkpoint), COUNTED, Counts, 0)
+    model = make_model(BILM, initialize(checkpoint, keep_softmax=False), COUNTED, Counts, 0)
+    assert model.vocabulary.words == ("</S>", "<S>", "<UNK>", "the", "a", "river")
+
+
+def test_checkpoint_with_its_vocabulary(checkpoint, fixtures, tmp_path):
+    """It is the setting's, unless there is one beside the checkpoint."""
+    path = fixtures / "tensorflow_checkpoint" / "vocab.txt"
+    settings = VocabularySettings(path=str(path), min_count=1, max_size=None)
+    model = make_model(BILM, initialize(checkpoint), settings, Counts, 0)
+    expected = read_softmax(checkpoint, path)
+    assert model.vocabulary.words == expected.words
+    assert torch.equal(model.softmax.weight, expected.weight)
+    shutil.copy(path, checkpoint)
+    (tmp_path / "others.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    settings = VocabularySettings(path=str(tmp_path / "others.txt"), min_count=1, max_size=None)
+    again = make_model(BILM, initialize(checkpoint), settings, Counts, 0)
+    assert torch.equal(again.softmax.weight, expected.weight)
 
 
 SOURCES = {

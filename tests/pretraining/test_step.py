@@ -2,6 +2,7 @@
 differentiates: all words encoded, ``torch.nn.LSTM`` step after step, the full softmax."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -173,6 +174,13 @@ def test_dropout_changes_the_loss(make):
     _, dropped, _ = make(dropout=0.5)
     batch = batches.next()
     assert plain(batch) != dropped(batch)
+
+
+def test_dropout_of_what_words_are_predicted_from(make):
+    """With nothing left of it, all words are as likely."""
+    model, step, batches = make(dropout=1 - 1e-9)
+    expected = math.log(len(model.vocabulary))
+    assert step(batches.next()) == pytest.approx([expected, expected])
 
 
 def test_sampled_losses_have_the_gradients_of_differences(make):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from tiny_runs import make_run
 
+from spacy_elmo.bilm import kernels
 from spacy_elmo.pretraining.step import Losses
-from spacy_elmo.pretraining.trainer import Diverged, Progress
+from spacy_elmo.pretraining.trainer import Diverged, Progress, default_precision
 
 
 @pytest.fixture
@@ -104,3 +105,39 @@ def test_state_is_a_copy_to_go_on_from(trainer):
         ends.append((trainer.progress.loss_sums, parameters(trainer)))
     assert ends[0][0] == ends[1][0]
     assert all(torch.equal(ends[0][1][name], p) for name, p in ends[1][1].items())
+
+
+@pytest.mark.parametrize(
+    ("machine", "in_onednn", "avx512_bf16", "expected"),
+    [
+        ("x86_64", True, True, True),
+        ("AMD64", True, False, False),  # AVX-512 without its instructions for bfloat16
+        ("x86_64", False, False, False),
+        ("aarch64", True, False, True),
+        ("arm64", False, False, False),
+    ],
+)
+def test_default_precision(monkeypatch, machine, in_onednn, avx512_bf16, expected):
+    """Products in bfloat16 only where the processor has instructions for them."""
+    monkeypatch.setattr(kernels, "_BUILT_WITH_ONEDNN", True)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: in_onednn, False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    assert default_precision(torch.device("cpu")) == expected
+
+
+def test_default_precision_without_onednn(monkeypatch):
+    monkeypatch.setattr(kernels, "_BUILT_WITH_ONEDNN", False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None, False)
+    assert not default_precision(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("has_instructions", [False, True])
+def test_default_precision_on_cuda(monkeypatch, has_instructions):
+    """PyTorch emulates bfloat16 on devices that don't have it."""
+
+    def is_supported(including_emulation=True):
+        return including_emulation or has_instructions
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    assert default_precision(torch.device("cuda")) == has_instructions
