@@ -12,6 +12,7 @@ from spacy.vocab import Vocab
 
 KINDS = (".txt", ".jsonl", ".spacy")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+_FIRST_BYTES = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"(\xb5/\xfd": ".zst"}
 
 
 class Record(NamedTuple):
@@ -97,12 +98,20 @@ def _read_lines(source: str, compression: str) -> Iterator[Record]:
                 try:
                     text = content.decode("utf-8-sig" if n == 1 else "utf-8")
                 except UnicodeDecodeError as error:
-                    raise ValueError(f"{where}: not UTF-8: {error}") from error
+                    hint = _compression_hint(content) if n == 1 else ""
+                    raise ValueError(f"{where}: not UTF-8: {error}{hint}") from error
                 yield Record(where, content, text)
     except (ValueError, ImportError):  # from above
         raise
     except Exception as error:  # damaged or cut files; each compression has its own errors
         raise ValueError(f"{source}, after line {n}: can't be read on: {error}") from error
+
+
+def _compression_hint(content: bytes) -> str:
+    for start, compression in _FIRST_BYTES.items():
+        if content.startswith(start):
+            return f". It looks compressed: is {compression} missing at the end of its name?"
+    return ""
 
 
 def _open(source: str, compression: str = "") -> BinaryIO:

@@ -86,6 +86,14 @@ def test_text_that_is_not_utf8_is_named(tmp_path, vocab):
         next(records)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+def test_a_compressed_file_without_its_suffix(read, suffix, compress):
+    with pytest.raises(ValueError, match=rf"not UTF-8.*is \{suffix} missing"):
+        read("in.txt", compress(b"plain text"))
+
+
 def test_a_cut_compressed_file_is_named(tmp_path, vocab):
     path = tmp_path / "in.txt.gz"
     lines = b"".join(b"line %d\n" % i for i in range(20_000))

@@ -21,8 +21,8 @@ class Format(str, Enum):
 
 def convert(
     source: str = typer.Argument(..., help=SOURCE),
-    output: Path = typer.Argument(..., help="A directory, or an HDF5 file for --format hdf5"),
-    format: Format = typer.Option(Format.native, help="What to write"),
+    output: Path = typer.Argument(..., help="A directory, or an HDF5 file (.hdf5, .h5)"),
+    format: Optional[Format] = typer.Option(None, help="What to write, if the name doesn't tell"),
     softmax: bool = typer.Option(
         True,
         help="Write the softmax that the source has, too (native only). Perplexity and further "
@@ -32,6 +32,8 @@ def convert(
 ) -> None:
     """Write a biLM in another format."""
     kept: Optional[SoftmaxWeights] = None
+    if format is None:
+        format = Format.hdf5 if output.suffix in (".hdf5", ".h5") else Format.native
     try:
         bilm = BiLM.load(source)
         if softmax:

@@ -109,9 +109,9 @@ def _read_model(
         return None, f"{error} (--vocabulary)"
     if softmax is None:
         return None, (
-            f"'{source}' has no softmax: it can't say which word it expects. Only native "
-            "directories of biLMs that were trained with spacy-elmo have one, and checkpoints of "
-            "bilm-tf; what is published as HDF5 has none."
+            f"'{source}' has no softmax: it can't say which word it expects. What "
+            "'spacy elmo pretrain' writes has one, unless it was left out as in en_small, and so "
+            "have checkpoints of bilm-tf; what is published as HDF5 has none."
         )
     return with_softmax(network, softmax), ""
 

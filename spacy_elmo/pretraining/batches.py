@@ -86,6 +86,12 @@ class Batches:
         self._sentences = np.full(batch_size, -1)
         self._positions = np.zeros(batch_size, dtype="int64")
 
+    @property
+    def steps_per_epoch(self) -> float:
+        """Batches of all processes that read the corpus once."""
+        n_tokens = self.store.n_tokens + self.store.n_sentences  # one more a sentence, as above
+        return n_tokens / (self.batch_size * self.n_steps * self.world_size)
+
     def next(self) -> Batch:
         """The next batch."""
         shape = (2, self.n_steps, self.batch_size)

@@ -15,6 +15,7 @@ from .batches import Batches
 from .checkpoints import Checkpoints, read_optimizer, read_progress, read_state
 from .interrupts import Interrupt, interrupts
 from .loggers import LogStep
+from .preview import preview
 from .processes import Processes
 from .results import BEST, LAST, Results
 from .run_log import Report, RunLog
@@ -124,6 +125,8 @@ class Run:
         if processes.is_first:
             self.log.truncate(self.trainer.progress.steps)
             model.vocabulary.write(self.output / "vocabulary.txt")
+            n_steps = self.trainer.progress.steps + self._steps_left()
+            preview(settings.config, self.train_store, self.dev_store, model.vocabulary, n_steps)
 
     def train(self) -> None:
         """Train to the end, with evaluations and checkpoints, and write the biLM.
@@ -236,7 +239,7 @@ class Run:
             perplexity_forward=forward,
             perplexity_backward=backward,
             tokens_per_second=tokens_per_second,
-            seconds_left=(training.max_steps - progress.steps) / steps_per_second,
+            seconds_left=self._steps_left() / steps_per_second,
             learn_rate=trainer.learn_rate,
             skipped=progress.skipped,
         )
@@ -244,6 +247,14 @@ class Run:
             self.best = (report.perplexity, progress.steps)
             self.results.keep_best(trainer.model, *self.best)
         return report
+
+    def _steps_left(self) -> int:
+        """Steps until training ends by ``max_steps`` or ``max_epochs``, about."""
+        training, trainer = self.settings.training, self.trainer
+        n_steps = training.max_steps
+        if training.max_epochs is not None:
+            n_steps = min(n_steps, math.ceil(training.max_epochs * trainer.batches.steps_per_epoch))
+        return 0 if self._is_trained() else max(n_steps - trainer.progress.steps, 1)
 
     def _is_trained(self) -> bool:
         """Whether all steps are made, or the text has been read often enough."""

@@ -29,6 +29,7 @@ SchemaT = TypeVar("SchemaT", bound=BaseModel)
 _SECTIONS = (
     "paths", "nlp", "corpus", "vocabulary", "bilm", "initialize", "training", "card",
 )  # fmt: skip
+_UNKNOWN = "there is no such setting"
 
 
 class Readers(NamedTuple):
@@ -134,7 +135,8 @@ def _check(schema: type[SchemaT], name: str, values: dict[str, Any]) -> SchemaT:
         return schema.model_validate(values)
     except ValidationError as error:
         problems = [
-            f"{name}.{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            f"{name}.{'.'.join(map(str, problem['loc']))}: "
+            f"{_UNKNOWN if problem['type'] == 'extra_forbidden' else problem['msg']}"
             for problem in error.errors()
         ]
         raise ValueError("The config is wrong: " + "; ".join(problems)) from error

@@ -84,7 +84,11 @@ def make_model(
     if softmax is not None and initialize.keep_softmax:
         return with_softmax(network, softmax)
     model = LanguageModel(network, make_vocabulary(vocabulary, store))
-    if softmax is not None:
+    if softmax is None:
+        msg.info(
+            f"{initialize.source} brings no softmax: a new one is trained, from random weights."
+        )
+    else:
         _take_rows(model, softmax)
     return model
 

@@ -119,7 +119,8 @@ def tokenize(
             for chunk in chunks:
                 writer.add(chunk)
             if not writer.n_tokens:
-                raise ValueError("There are no words in the texts.")
+                files = ", ".join(read.files()) if hasattr(read, "files") else "the texts"
+                raise ValueError(f"There are no words in {files}.")
         return TokenStore.open(directory)
 
 

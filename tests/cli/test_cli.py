@@ -127,7 +127,7 @@ def test_convert_writes_a_native_directory(run, published, sentences, tmp_path):
 def test_convert_there_and_back_is_exact(run, published, tmp_path):
     run("convert", published, tmp_path / "native")
     back = tmp_path / "back" / "w.hdf5"
-    code, _ = run("convert", tmp_path / "native", back, "--format", "hdf5")
+    code, _ = run("convert", tmp_path / "native", back)
     assert code == 0
     options = json.loads((back.parent / "options.json").read_text())
     assert options == json.loads((published / "options.json").read_text())
@@ -138,6 +138,13 @@ def test_convert_there_and_back_is_exact(run, published, tmp_path):
         assert len(arrays) == 35
         for name in arrays:
             assert np.array_equal(new[name][()], old[name][()]), name
+
+
+def test_convert_to_hdf5_under_any_name(run, published, tmp_path):
+    code, _ = run("convert", published, tmp_path / "weights", "--format", "hdf5")
+    assert code == 0
+    with h5py.File(tmp_path / "weights") as file:
+        assert "RNN_0" in file
 
 
 def test_convert_of_a_bilm_with_lexicons(run, fixtures, sentences, tmp_path):

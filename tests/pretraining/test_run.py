@@ -339,6 +339,7 @@ def test_epochs(tmp_path):
     assert abs(run.trainer.progress.words - 2 * n_tokens) < 4 * (11 + 5)
     last = run.log.read()[-1]
     assert last.step == run.trainer.progress.steps and last.epoch == 2
+    assert last.seconds_left == 0
     assert max(checkpoint_steps(tmp_path / "run")) == last.step
     assert len(run.log.read()) == -(-last.step // 4)
     again = pretrain(tmp_path / "run", resume=True, training__max_epochs=2, **changes)

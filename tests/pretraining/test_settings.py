@@ -66,6 +66,12 @@ def test_wrong_setting(config, section, name, value):
         resolve(config)
 
 
+def test_unknown_setting(config):
+    config["training"]["max_step"] = 5
+    with pytest.raises(ValueError, match=r"training\.max_step: there is no such setting"):
+        resolve(config)
+
+
 @pytest.mark.parametrize(
     "name", ["bilm.dropout", "bilm.lstm.dropuot", "bilm.char_cnn.embedding.dims"]
 )
