@@ -1,5 +1,6 @@
 """``python -m spacy elmo pretrain``"""
 
+import os
 from pathlib import Path
 from typing import Optional
 
@@ -68,6 +69,9 @@ def pretrain(
 
 
 def _train(run: Run) -> None:
+    # Each number of distinct words is a shape of its own to oneDNN, which would keep up to 1,024
+    # prepared products in memory; it reads this before its first one.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
     try:
         run.train()
     except (OSError, Diverged) as error:
