@@ -1,8 +1,14 @@
 import gzip
+import math
 import os
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import spacy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from spacy.tokens import DocBin
 from spacy.util import registry
 
@@ -24,9 +30,9 @@ def corpus(tmp_path):
     return tmp_path
 
 
-def read(*sources):
+def read(*sources, shares=None):
     """The texts, of Docs the words in brackets."""
-    texts = TextFiles([str(source) for source in sources])(spacy.blank("en"))
+    texts = TextFiles([str(source) for source in sources], shares)(spacy.blank("en"))
     return [
         text if isinstance(text, (str, list)) else f"[{' '.join(token.text for token in text)}]"
         for text in texts
@@ -111,3 +117,43 @@ def test_the_registered_reader(corpus, monkeypatch, path):
     config = {"corpus": {"@readers": "spacy-elmo.Text.v1", "path": path}}
     reader = registry.resolve(config)["corpus"]
     assert list(reader(spacy.blank("en"))) == ["b1", "b2"]
+
+
+def test_shares(corpus):
+    (corpus / "long.txt").write_text("0\n1\n2\n3\n4\n5\n6\n")
+    assert read(corpus / "long.txt", shares={"*.txt": 0.5}) == ["1", "3", "5"]
+    assert read(corpus / "long.txt", shares={"long.*": 0.3}) == ["3", "6"]
+    # The first pattern counts; what no pattern fits is read once.
+    shares = {"b.txt": 2.5, "er/*": 0, "*.txt": 0}
+    once = ["a", ["a", "x"]]
+    assert read(corpus, shares=shares) == [*once, "b1", "b2", "b1", "b2", "b2", "[c c]"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 50), st.floats(0, 3))
+def test_a_share_is_a_share_of_the_texts(n, share):
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "a.txt"
+        path.write_text("".join(f"{i}\n" for i in range(n)))
+        counts = Counter(read(path, shares={"*": share}))
+    assert abs(counts.total() - n * share) < 1
+    assert all(int(share) <= counts[str(i)] <= int(share) + 1 for i in range(n))
+
+
+@pytest.mark.parametrize("share", [-0.5, math.inf, math.nan])
+def test_a_wrong_share(corpus, share):
+    with pytest.raises(ValueError, match=r"share of b\.\*"):
+        TextFiles([str(corpus)], {"b.*": share}).files()
+
+
+def test_a_share_of_no_file(corpus):
+    with pytest.raises(ValueError, match=r"share of z\.txt"):
+        TextFiles([str(corpus)], {"z.txt": 1}).fingerprint()
+
+
+def test_shares_tell_texts_from_others(corpus):
+    prints = [
+        TextFiles([str(corpus / "b.txt")], shares).fingerprint()
+        for shares in (None, {"b.*": 1}, {"b.*": 2})
+    ]
+    assert prints[0] == prints[1] != prints[2]
