@@ -1,8 +1,10 @@
+import copy
 import importlib.metadata
 
 import h5py
 import numpy as np
 import pytest
+import spacy
 import torch
 
 import spacy_elmo
@@ -188,6 +190,31 @@ def test_a_string_is_not_a_sentence(fixtures, text):
 def test_a_string_is_not_a_list_of_sentences(fixtures):
     with pytest.raises(TypeError, match="sequence of words, but got the string 'He sat'"):
         load(fixtures, "deep").embed("He sat")
+
+
+@pytest.mark.parametrize("word", [None, 7, b"He"])
+def test_a_word_is_a_string(fixtures, word):
+    with pytest.raises(TypeError, match=type(word).__name__):
+        load(fixtures, "deep").embed([["fine"], ["He", word]])
+
+
+def test_a_doc_is_not_a_list_of_words(fixtures):
+    """It may have several sentences, and whitespace that the biLM doesn't read."""
+    doc = spacy.blank("en")("He sat. She ran.")
+    for sentences in ([doc], doc, [doc[:2]]):
+        with pytest.raises(TypeError, match=r"token\.text for token in sent"):
+            load(fixtures, "deep").embed(sentences)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_vectors_are_float32_whatever_the_network_computes_in(make_network, dtype):
+    sentences = [["He", "sat"], [], ["Hello"]]
+    expected = BiLM(make_network()).embed(sentences)
+    network = copy.deepcopy(make_network()).to(dtype)
+    layers = BiLM(network).embed(sentences)
+    assert [array.dtype for array in layers] == [np.float32] * 3
+    assert [array.shape for array in layers] == [array.shape for array in expected]
+    assert_close(layers, expected, 0.05 if dtype != torch.float64 else 1e-5)
 
 
 def test_a_sentence_may_be_a_tuple(fixtures):
