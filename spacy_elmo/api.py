@@ -81,8 +81,8 @@ class BiLM:
         stateful: Start each sentence where the one before it ended, as AllenNLP and bilm-tf do
             with batches of one sentence. Slow, and a sentence's vectors depend on the sentences
             before it.
-        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32. Layer 0
-            is the token encoder's, the last the top of the LSTM stack.
+        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32 (float64
+            if the network is). Layer 0 is the token encoder's, the last the top of the LSTM stack.
         RAISES TypeError: A sentence is a string instead of a sequence of words, or its words
             aren't strings (as those of a spaCy Doc).
         """
@@ -102,8 +102,9 @@ class BiLM:
                     )
         with torch.inference_mode():
             layers = self._engine(sentences, max_batch_tokens=max_batch_tokens, stateful=stateful)
+        dtype = torch.promote_types(next(self.network.parameters()).dtype, torch.float32)
         # Copies, because an array that is a view would keep its whole batch in memory.
-        return [array.float().cpu().numpy().copy() for array in layers]
+        return [array.to(dtype).cpu().numpy().copy() for array in layers]
 
     def save(
         self,

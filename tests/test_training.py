@@ -303,10 +303,14 @@ def test_batches_without_tokens(source):
     nlp = tiny_pipeline(source, [LISTENER, STOCK_LISTENER], frozen=False)
     sgd = nlp.initialize(lambda: examples(nlp))
     empty = [Example(nlp.make_doc(text), nlp.make_doc(text)) for text in ("", " \n", "He . \n\n")]
+    first = total_loss(nlp, "ab")
     for _ in range(3):
-        nlp.update(empty[:2], sgd=sgd)
+        losses = nlp.update(empty[:2], sgd=sgd)
+        assert losses == {"elmo": 0, "a": 0, "b": 0}
         nlp.update(empty, sgd=sgd)
         nlp.update([*empty, *examples(nlp)], sgd=sgd)
+    assert total_loss(nlp, "ab") < first
+    assert not nlp(" \n").user_data["a"].any()
 
 
 def test_update_by_itself_with_an_optimizer(source):

@@ -66,7 +66,7 @@ class LayerCache:
         RETURNS: For each sentence (n_layers, n_words, width), float32, read-only.
         """
         keys = [_key(words) for words in sentences]
-        distinct = dict(zip(keys, sentences))
+        distinct = dict(zip(keys, sentences, strict=True))
         found = {key: self._memory[key] for key in distinct if key in self._memory}
         if len(found) < len(distinct):
             found.update(self._read({k: words for k, words in distinct.items() if k not in found}))

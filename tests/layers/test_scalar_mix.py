@@ -27,7 +27,7 @@ def slow_mix(array, s, gamma, layer_norm=False):
     weights = np.exp(s.astype("f8")) / np.exp(s.astype("f8")).sum()
     result = np.zeros(array.shape[1:])
     for token in range(array.shape[1]):
-        for weight, layer in zip(weights, array.astype("f8")):
+        for weight, layer in zip(weights, array.astype("f8"), strict=True):
             vector = layer[token]
             if layer_norm:
                 vector = (vector - vector.mean()) / np.sqrt(vector.var() + 1e-5)
@@ -126,7 +126,7 @@ def test_impossible_dropout_is_an_error(dropout):
 
 
 def test_wrong_number_of_weights_is_an_error(layers):
-    with pytest.raises(ValueError, match="2 weights can't mix 3 layers"):
+    with pytest.raises(ValueError, match="2 weights.*3 layers"):
         scalar_mix([0.5, 0.5]).predict(layers)
 
 
