@@ -41,6 +41,7 @@ class SharedBatch:
         self._sgd: Optional[Optimizer] = None
         self._is_open = True
         self.has_gradient = False  # whether a listener has sent one
+        self._backprop_bilm: Optional[Callable]
         layers, self._backprop_bilm = bilm.begin_update(docs)
         for listener in listeners:
             if isinstance(listener, ElmoListener):
@@ -65,17 +66,19 @@ class SharedBatch:
     def close(self) -> None:
         """Run backward through the biLM with all that has been collected, and make the optimizer
         step if one waits. After that, gradients come too late."""
-        sgd, d_layers = self._sgd, self._d_layers
+        sgd, d_layers, backprop = self._sgd, self._d_layers, self._backprop_bilm
         self.cancel()
-        if d_layers is not None:
-            self._backprop_bilm(d_layers)
+        if d_layers is not None and backprop is not None:
+            backprop(d_layers)
         if sgd is not None:
             self._model.finish_update(sgd)
 
     def cancel(self) -> None:
         """Forget what has been collected, and the step that waits."""
         self._is_open = False
-        self._sgd = self._d_layers = None
+        self._sgd = self._d_layers = self._backprop_bilm = (
+            None  # which holds the whole forward pass
+        )
         self._shim.wait_for(None)
 
     def _step_if_ready(self) -> None:
