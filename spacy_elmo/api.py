@@ -1,6 +1,6 @@
 """The public biLM of plain PyTorch: load, embed, save."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Optional, Union
 
@@ -81,9 +81,10 @@ class BiLM:
         stateful: Start each sentence where the one before it ended, as AllenNLP and bilm-tf do
             with batches of one sentence. Slow, and a sentence's vectors depend on the sentences
             before it.
-        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32. Layer 0
-            is the token encoder's, the last the top of the LSTM stack.
-        RAISES TypeError: A sentence is a string instead of a sequence of words.
+        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32 (float64
+            if the network is). Layer 0 is the token encoder's, the last the top of the LSTM stack.
+        RAISES TypeError: A sentence is a string instead of a sequence of words, or its words
+            aren't strings (as those of a spaCy Doc).
         """
         for sentence in [sentences, *sentences]:
             if isinstance(sentence, str):
@@ -91,10 +92,19 @@ class BiLM:
                     f"A sentence is a sequence of words, but got the string {sentence!r}. "
                     'Use embed([["two", "words"]]).'
                 )
+        for sentence in sentences:
+            for word in sentence if isinstance(sentence, Iterable) else [sentence]:
+                if not isinstance(word, str):
+                    raise TypeError(
+                        f"A word is a string, but got {word!r} of type {type(word).__name__}. "
+                        "The words of a spaCy Doc are [token.text for token in sent] for sent in "
+                        "doc.sents; the component 'elmo' reads Docs as they are."
+                    )
         with torch.inference_mode():
             layers = self._engine(sentences, max_batch_tokens=max_batch_tokens, stateful=stateful)
+        dtype = torch.promote_types(next(self.network.parameters()).dtype, torch.float32)
         # Copies, because an array that is a view would keep its whole batch in memory.
-        return [array.cpu().numpy().copy() for array in layers]
+        return [array.to(dtype).cpu().numpy().copy() for array in layers]
 
     def save(
         self,

@@ -16,7 +16,7 @@ SourceConfig = Union[str, List[str]]
 _LISTENER = "spacy-elmo.ElmoListener.v1"
 _TOK2VEC = "spacy-elmo.Tok2VecElmo.v1"
 _STOCK_LISTENERS = ("spacy.Tok2VecListener.v1", "spacy-legacy.Tok2VecListener.v1")
-_MIX_ARGUMENTS = ("mix_weights", "layer_norm", "dropout")
+_KEPT_ARGUMENTS = ("mix_weights", "layer_norm", "dropout", "width")
 
 
 def build_bilm_v1(
@@ -85,15 +85,22 @@ def build_tok2vec_elmo_v1(
     dropout: float = 0.0,
     max_batch_tokens: int = 4096,
     cache_layers: CacheLayers = "float32",
+    width: Optional[int] = None,
 ) -> Tok2Vec:
     """A tok2vec layer with a biLM of its own, for a single component. Needs no ``elmo`` component.
 
-    The arguments are those of ``spacy-elmo.BiLM.v1`` and ``spacy-elmo.ElmoListener.v1``.
+    The arguments are those of ``spacy-elmo.BiLM.v1`` and ``spacy-elmo.ElmoListener.v1``, and
+
+    width (Optional[int]): The biLM's width, for an architecture that has to know it when it is
+        put together, before the weights are read. spacy.EntityLinker.v2 is one.
+    RAISES ValueError: max_batch_tokens or the width isn't positive.
     """
+    if width is not None and width < 1:
+        raise ValueError(f"width = {width} is not a positive number.")
     if max_batch_tokens < 1:
         raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
     model = mixed_bilm(
-        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans, cache_layers),
+        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans, cache_layers, width),
         scalar_mix(mix_weights, layer_norm, dropout),
     )
     model.attrs["replace_listener"] = replace_listener
@@ -124,22 +131,17 @@ def replace_listener_config(bilm: Dict[str, Any], tok2vec: Dict[str, Any]) -> Di
     RETURNS: The block of the replacement.
     RAISES ValueError: There are several listeners with different mixes.
     """
-    found = [_mix_arguments(listener) for listener in _find_listeners(tok2vec)]
-    if any(arguments != found[0] for arguments in found):
+    listeners = list(_find_listeners(tok2vec))
+    found = [{key: block[key] for key in _KEPT_ARGUMENTS if key in block} for block in listeners]
+    is_ours = [block["@architectures"] == _LISTENER for block in listeners]
+    if any(arguments != found[0] for arguments in found) or len(set(is_ours)) > 1:
         raise ValueError(
             "Can't replace listeners of one component that mix the layers differently: spaCy "
             "doesn't say which of them is meant. Give each its own spacy-elmo.Tok2VecElmo.v1."
         )
-    if not found or found[0] is None:
+    if not found:
         return bilm
     return {**bilm, **found[0], "@architectures": _TOK2VEC}
-
-
-def _mix_arguments(listener: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-    """What a listener's block says of its mix; None for a stock listener, which has none."""
-    if listener["@architectures"] != _LISTENER:
-        return None
-    return {key: listener[key] for key in _MIX_ARGUMENTS if key in listener}
 
 
 def _find_listeners(block: Any) -> Iterator[Dict[str, Any]]:

@@ -1,6 +1,5 @@
 """The pipeline component ``elmo``."""
 
-from pathlib import Path
 from typing import (
     Any,
     Callable,
@@ -10,7 +9,6 @@ from typing import (
     List,
     Literal,
     Optional,
-    Union,
     cast,
 )
 
@@ -24,7 +22,7 @@ from thinc.types import Floats2d, Floats3d
 
 from .bilm import BiLMConfig
 from .doc import EXTENSION, set_hooks, store_vectors
-from .layers import BiLMShim, ElmoListener, SharedBatch, start_mix
+from .layers import BiLMShim, ElmoListener, SharedBatch, read_weights
 from .layers.shared_batch import Listener
 
 DEFAULT_CONFIG = Config().from_str(
@@ -107,7 +105,6 @@ class Elmo(Tok2Vec):
         self.store_layers = store_layers
         self.overwrite_vectors = overwrite_vectors
         self._batch: Optional[SharedBatch] = None
-        self._waiting_sgd: Optional[Optimizer] = None
 
     # The model's parts are found by position: a copied model keeps nothing else.
 
@@ -121,6 +118,10 @@ class Elmo(Tok2Vec):
         """The component's own mix."""
         return self.model.layers[1]
 
+    @property
+    def _shim(self) -> BiLMShim:
+        return cast(BiLMShim, self.bilm.shims[0])
+
     # Annotating Docs
 
     def predict(self, docs: Iterable[Doc]) -> List[Floats3d]:
@@ -128,7 +129,6 @@ class Elmo(Tok2Vec):
 
         RETURNS: For each Doc (n_layers + 1, n_tokens, width).
         """
-        self._make_waiting_step()
         self.load()
         return self.bilm.predict(list(docs))
 
@@ -139,7 +139,7 @@ class Elmo(Tok2Vec):
         layers: What ``predict`` gave for them.
         """
         to_numpy = self.model.ops.to_numpy  # a Doc outlives the device, and is serialized
-        for doc, array, mixed in zip(docs, layers, self.mix.predict(layers)):
+        for doc, array, mixed in zip(docs, layers, self.mix.predict(layers), strict=True):
             kept: Any = None
             if self.store_layers != "none":
                 kept = to_numpy(array).astype(self.store_layers, copy=False)
@@ -199,10 +199,8 @@ class Elmo(Tok2Vec):
                     f'store them. Set store_layers = "float32" in [components.{self.name}].'
                 )
             listener.link(self.name, self.load)
-        if self.bilm.has_dim("nO"):
+        if self._shim.is_loaded:
             self._check_listener(listener, component_name)
-        elif cast(BiLMShim, self.bilm.shims[0]).is_loaded:
-            self.load()
 
     def remove_listener(self, listener: Listener, component_name: str) -> bool:
         """Unlink a listener; usually called by ``Language.replace_listeners``, which is iterating
@@ -221,14 +219,12 @@ class Elmo(Tok2Vec):
         RETURNS: The biLM's options.
         RAISES ValueError: The source can't be read, or a listener expects something else.
         """
-        config = cast(BiLMShim, self.bilm.shims[0]).config
-        if not self.bilm.has_dim("nO"):
-            self.bilm.initialize()
-            start_mix(self.mix, config.mix_start)
+        if not (self._shim.is_loaded and self.model.has_dim("nO")):
+            read_weights(self.model)
             for component_name, listeners in self.listener_map.items():
                 for listener in listeners:
                     self._check_listener(listener, component_name)
-        return config
+        return self._shim.config
 
     def _is_upstream_of(self, listener: Listener) -> bool:
         if listener.upstream_name not in ("*", self.name):
@@ -276,15 +272,21 @@ class Elmo(Tok2Vec):
         *,
         nlp: Optional[Language] = None,
     ) -> None:
-        """Read the weights, unless they are there already, and check the listeners.
+        """Start anew: from the weights as they were read, from the source or with the pipeline,
+        and from the mix that came with them. And check the listeners.
 
         get_examples: Gives a sample of the training data.
         nlp: The pipeline.
         RAISES ValueError: A listener listens to another component too.
         """
         validate_get_examples(get_examples, "Elmo.initialize")
-        self._batch = self._waiting_sgd = None
+        if self._batch is not None:
+            self._batch.cancel()
+        self._batch = None
+        for listener in self.listeners:
+            listener.receive(None, None, None)  # type: ignore[arg-type]
         self.load()
+        self.model.initialize()
         for name, other in nlp.pipeline if nlp is not None else ():
             shared = [node for node in getattr(other, "listeners", ()) if node in self.listeners]
             if other is not self and shared:
@@ -315,13 +317,15 @@ class Elmo(Tok2Vec):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, "Elmo.update")
-        self._complete_batch()
+        if self._batch is not None:
+            self._batch.close()
+        self._batch = None
         if not self.listeners:
             return losses
         self.load()
         docs = [example.predicted for example in examples]
-        self._batch = SharedBatch(self.bilm, self.mix, docs, losses, self.name)
-        self._batch.send(cast(List[Listener], self.listeners))
+        listeners = cast(List[Listener], self.listeners)
+        self._batch = SharedBatch(self.model, docs, listeners, losses, self.name)
         if sgd not in (None, False):
             self.finish_update(sgd)
         return losses
@@ -333,35 +337,11 @@ class Elmo(Tok2Vec):
         sgd: The optimizer.
         """
         if self._batch is not None and not self._batch.has_gradient:
-            self._waiting_sgd = sgd
-        else:
-            self._waiting_sgd = None
-            self._complete_batch()
-            self.model.finish_update(sgd)
-
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Serialize the component, as every spaCy component does."""
-        self._make_waiting_step()
-        return super().to_bytes(exclude=exclude)
-
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Serialize the component to a directory, as every spaCy component does."""
-        self._make_waiting_step()
-        super().to_disk(path, exclude=exclude)
-
-    def _make_waiting_step(self) -> None:
-        if self._waiting_sgd is not None and self._batch is not None and self._batch.has_gradient:
-            self._complete_batch()
-
-    def _complete_batch(self) -> None:
+            self._batch.step_later(sgd)
+            return
         if self._batch is not None:
-            self._batch.backprop()
-        self._batch = None
-        for listener in self.listeners:
-            listener.receive(None, None, None)  # type: ignore[arg-type]
-        if self._waiting_sgd is not None:
-            self.model.finish_update(self._waiting_sgd)
-        self._waiting_sgd = None
+            self._batch.close()
+        self.model.finish_update(sgd)
 
 
 def _groups(docs: Iterable[Doc], most: int) -> Iterator[List[Doc]]:

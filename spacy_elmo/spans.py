@@ -42,7 +42,7 @@ def get_sentences(docs: List[Doc], get_spans: SpanGetter) -> List[List[Sentence]
     """
     by_doc = get_spans(docs)
     if len(by_doc) != len(docs) or any(
-        span.doc is not doc for doc, spans in zip(docs, by_doc) for span in spans
+        span.doc is not doc for doc, spans in zip(docs, by_doc, strict=True) for span in spans
     ):
         raise ValueError(
             f"The span getter {get_spans} must give a list of spans for each Doc, in the order of "
@@ -60,7 +60,7 @@ def cut_sentences(spans: List[Span]) -> List[Sentence]:
     """
     bounds = [(span.start, span.end) for span in spans]
     sentences = []
-    for span, (start, end) in zip(spans, _kept(bounds)):
+    for span, (start, end) in zip(spans, _kept(bounds), strict=True):
         words = [(token.i, token.text) for token in span if not token.text.isspace()]
         tokens = np.array([i for i, _ in words], dtype="int64")
         rows = np.flatnonzero((tokens >= start) & (tokens < end))
@@ -78,7 +78,9 @@ def _kept(bounds: List[Tuple[int, int]]) -> Iterator[Tuple[int, int]]:
                 "of a Doc must be ordered by start and by end."
             )
         middles.append((next_start + end + 1) // 2 if next_start < end else None)
-    for (start, end), before, after in zip(bounds, [None, *middles], [*middles, None]):
+    if not bounds:
+        return
+    for (start, end), before, after in zip(bounds, [None, *middles], [*middles, None], strict=True):
         yield start if before is None else before, end if after is None else after
 
 
@@ -141,9 +143,9 @@ def _windows(span: Span, max_length: int, context: int) -> Iterator[Span]:
 
 def _rule_sents(docs: List[Doc], sentencizer: Sentencizer) -> List[List[Span]]:
     spans = []
-    for doc, is_start in zip(docs, sentencizer.predict(docs)):
+    for doc, is_start in zip(docs, sentencizer.predict(docs), strict=True):
         starts = np.flatnonzero(is_start).tolist()
-        spans.append([doc[i:j] for i, j in zip(starts, [*starts[1:], len(doc)])])
+        spans.append([doc[i:j] for i, j in pairwise([*starts, len(doc)])])
     return spans
 
 

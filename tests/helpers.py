@@ -43,6 +43,13 @@ def save_tiny_bilm(path, seed=0, scalar_mix=None, **lstm):
     return str(path)
 
 
+def own_bilm(source, **arguments):
+    """A tok2vec block with a biLM of its own."""
+    spans = {"@span_getters": "spacy-elmo.sentences.v1"}
+    architecture = "spacy-elmo.Tok2VecElmo.v1"
+    return {"@architectures": architecture, "source": source, "get_spans": spans, **arguments}
+
+
 def nested(tok2vec):
     """A tok2vec block that holds the given one inside a concatenation."""
     hash_embed = {
@@ -94,10 +101,10 @@ def examples(nlp, texts=("He sat on the bank .", "Money ! In the bank .")):
     ]
 
 
-def textcat_pipeline(source, tok2vec):
+def textcat_pipeline(source, tok2vec, **bilm):
     """A pipeline with a text classifier on ``elmo``, trained for a few steps; and its examples."""
     nlp = spacy.blank("en")
-    nlp.add_pipe("elmo", config={"model": {"source": str(source)}})
+    nlp.add_pipe("elmo", config={"model": {"source": str(source), **bilm}})
     model = {
         "@architectures": "spacy.TextCatReduce.v1",
         "exclusive_classes": True,

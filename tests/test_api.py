@@ -1,8 +1,10 @@
+import copy
 import importlib.metadata
 
 import h5py
 import numpy as np
 import pytest
+import spacy
 import torch
 
 import spacy_elmo
@@ -38,7 +40,7 @@ def read(path, n):
 
 def assert_close(got, expected, atol):
     assert len(got) == len(expected)
-    for layers, other in zip(got, expected):
+    for layers, other in zip(got, expected, strict=True):
         assert layers.dtype == other.dtype
         np.testing.assert_allclose(layers, other, atol=atol, rtol=0)
 
@@ -59,7 +61,7 @@ def test_the_reference_vectors_are_varied(golden, sentences):
     """A comparison with them says something."""
     _, expected, atol = golden
     assert len(expected) == len(sentences) == 20
-    for layers, words in zip(expected, sentences):
+    for layers, words in zip(expected, sentences, strict=True):
         assert layers.shape[1] == len(words)
         assert layers.std() > 1e4 * atol
 
@@ -120,7 +122,9 @@ def test_golden_vectors_of_the_stateful_mode(fixtures, sentences, max_batch_toke
 def test_the_stateful_mode_is_off_by_default(fixtures, sentences):
     expected = read(fixtures / "plain" / "expected_stateful.hdf5", len(sentences))
     layers = load(fixtures, "plain").embed(sentences)
-    assert all(np.abs(a[1:] - b[1:]).max() > 1e-3 for a, b in zip(layers[1:], expected[1:]))
+    assert all(
+        np.abs(a[1:] - b[1:]).max() > 1e-3 for a, b in zip(layers[1:], expected[1:], strict=True)
+    )
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
@@ -133,7 +137,7 @@ def test_fewer_bits_stay_near_the_golden_vectors(fixtures, sentences, folder, pr
     together = np.concatenate(bilm.embed(sentences), axis=1)
     for layers in (alone, together):
         assert layers.dtype == np.float32
-        for layer, other in zip(layers, expected):
+        for layer, other in zip(layers, expected, strict=True):
             error = np.sqrt(np.square(layer - other).mean() / np.square(other).mean())
             assert 1e-3 < error < 2 * ROUNDING[precision]
             assert np.abs(layer - other).max() < 16 * ROUNDING[precision] * other.std()
@@ -147,14 +151,14 @@ def test_fewer_bits_with_a_lexicon(fixtures, sentences, folder, precision):
     layers = BiLM.load(fixtures / folder, precision=precision).embed(sentences)
     assert [array.shape for array in layers] == [array.shape for array in exact]
     exact, layers = np.concatenate(exact, axis=1), np.concatenate(layers, axis=1)
-    for layer, other, growth in zip(layers, exact, (2, 16, 16)):
+    for layer, other, growth in zip(layers, exact, (2, 16, 16), strict=True):
         error = np.sqrt(np.square(layer - other).mean() / np.square(other).mean())
         assert 1e-3 < error < growth * ROUNDING[precision]
 
 
 @pytest.mark.parametrize("precision", ["float8", "float16"])
 def test_an_unknown_precision_to_compute_in(fixtures, precision):
-    with pytest.raises(ValueError, match=f"Unknown precision '{precision}': .*'bfloat16'"):
+    with pytest.raises(ValueError, match=f"'{precision}'.*'bfloat16'"):
         BiLM.load(fixtures / "deep" / "weights.hdf5", precision=precision)
 
 
@@ -186,8 +190,33 @@ def test_a_string_is_not_a_sentence(fixtures, text):
 
 
 def test_a_string_is_not_a_list_of_sentences(fixtures):
-    with pytest.raises(TypeError, match="sequence of words, but got the string 'He sat'"):
+    with pytest.raises(TypeError, match="'He sat'"):
         load(fixtures, "deep").embed("He sat")
+
+
+@pytest.mark.parametrize("word", [None, 7, b"He"])
+def test_a_word_is_a_string(fixtures, word):
+    with pytest.raises(TypeError, match=type(word).__name__):
+        load(fixtures, "deep").embed([["fine"], ["He", word]])
+
+
+def test_a_doc_is_not_a_list_of_words(fixtures):
+    """It may have several sentences, and whitespace that the biLM doesn't read."""
+    doc = spacy.blank("en")("He sat. She ran.")
+    for sentences in ([doc], doc, [doc[:2]]):
+        with pytest.raises(TypeError, match=r"token\.text for token in sent"):
+            load(fixtures, "deep").embed(sentences)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_network_in_half_precision_gives_float32(make_network, dtype):
+    sentences = [["He", "sat"], [], ["Hello"]]
+    expected = BiLM(make_network()).embed(sentences)
+    network = copy.deepcopy(make_network()).to(dtype)
+    layers = BiLM(network).embed(sentences)
+    assert [array.dtype for array in layers] == [np.float32] * 3
+    assert [array.shape for array in layers] == [array.shape for array in expected]
+    assert_close(layers, expected, 0.05)
 
 
 def test_a_sentence_may_be_a_tuple(fixtures):
@@ -273,18 +302,18 @@ def test_half_precision_changes_vectors_a_little(fixtures, sentences, tmp_path):
     bilm.save(tmp_path / "half", dtype="float16")
     expected, layers = bilm.embed(sentences), BiLM.load(tmp_path / "half").embed(sentences)
     assert all(array.dtype == np.float32 for array in layers)
-    difference = max(np.abs(a - b).max() for a, b in zip(layers, expected))
+    difference = max(np.abs(a - b).max() for a, b in zip(layers, expected, strict=True))
     assert 1e-5 < difference < 2e-2
 
 
 def test_the_published_layout_has_no_half_precision(fixtures, tmp_path):
-    with pytest.raises(ValueError, match="float32; it can't hold float16"):
+    with pytest.raises(ValueError, match="HDF5.*float16"):
         load(fixtures, "deep").save(tmp_path / "w.hdf5", format="hdf5", dtype="float16")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_format(fixtures, tmp_path):
-    with pytest.raises(ValueError, match="Unknown format 'pickle': use 'native' or 'hdf5'"):
+    with pytest.raises(ValueError, match="'pickle'.*'native'.*'hdf5'"):
         load(fixtures, "deep").save(tmp_path / "w.pkl", format="pickle")
     assert list(tmp_path.iterdir()) == []
 
@@ -297,7 +326,7 @@ def test_an_unknown_dtype(fixtures, tmp_path, dtype):
 
 
 def test_loading_what_is_not_there():
-    with pytest.raises(ValueError, match="Can't find the biLM 'nowhere'"):
+    with pytest.raises(ValueError, match="'nowhere'"):
         BiLM.load("nowhere")
 
 
@@ -308,6 +337,6 @@ def test_the_package_gives_its_version_and_what_it_exports():
 
 def test_hdf5_has_no_place_for_a_softmax(make_network, tmp_path):
     softmax = SoftmaxWeights(("<S>",), torch.zeros(1, 5), torch.zeros(1))
-    with pytest.raises(ValueError, match="no place for a softmax"):
+    with pytest.raises(ValueError, match="HDF5.*softmax"):
         BiLM(make_network()).save(tmp_path / "w.hdf5", format="hdf5", softmax=softmax)
     assert not list(tmp_path.iterdir())

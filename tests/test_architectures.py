@@ -7,6 +7,7 @@ from helpers import (
     LISTENER,
     examples,
     nested,
+    own_bilm,
     save_tiny_bilm,
     textcat_pipeline,
     tiny_pipeline,
@@ -78,13 +79,7 @@ def test_the_precision_is_saved_with_the_pipeline(source, tmp_path, precision):
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_a_tok2vec_of_its_own_has_a_precision(source, precision):
-    tok2vec = {
-        "@architectures": "spacy-elmo.Tok2VecElmo.v1",
-        "source": source,
-        "get_spans": SPANS,
-        "precision": precision,
-        "mix_weights": [0, 0, 1],
-    }
+    tok2vec = own_bilm(source, precision=precision, mix_weights=[0, 0, 1])
     nlp = spacy.blank("en")
     nlp.add_pipe("half_squares", name="a", config={"tok2vec": tok2vec})
     nlp.initialize(lambda: examples(nlp))
@@ -95,10 +90,15 @@ def test_a_tok2vec_of_its_own_has_a_precision(source, precision):
     assert is_exact == (precision == "float32")
 
 
-def test_a_stock_listeners_replacement_is_the_components_own_block():
+def test_a_stock_listeners_replacement_has_the_components_mix_and_the_listeners_width():
     bilm = {"@architectures": "spacy-elmo.BiLM.v1", "source": "x", "mix_weights": [1, 0, 0]}
-    stock = {"@architectures": "spacy.Tok2VecListener.v1", "width": 8}
-    assert replace_listener_config(bilm, nested(stock)) == bilm
+    stock = {"@architectures": "spacy.Tok2VecListener.v1", "width": 8, "upstream": "elmo"}
+    assert replace_listener_config(bilm, nested(stock)) == {
+        "@architectures": "spacy-elmo.Tok2VecElmo.v1",
+        "source": "x",
+        "mix_weights": [1, 0, 0],
+        "width": 8,
+    }
 
 
 def test_a_listeners_replacement_has_its_mix_and_the_components_source():

@@ -43,7 +43,7 @@ def test_a_doc_is_the_same_alone_and_in_a_stream(source, monkeypatch):
     monkeypatch.setattr(component, "PIPE_TOKENS", 8)
     nlp = tiny_pipeline(source)
     for batch_size in (1, 2, 100):
-        for doc, text in zip(nlp.pipe(TEXTS, batch_size=batch_size), TEXTS):
+        for doc, text in zip(nlp.pipe(TEXTS, batch_size=batch_size), TEXTS, strict=True):
             assert doc.text == text
             assert_allclose(doc._.elmo.layers, nlp(text)._.elmo.layers, atol=1e-5)
 
@@ -151,7 +151,7 @@ def test_two_components_are_ambiguous_unless_named(source):
     nlp = tiny_pipeline(source)
     nlp.add_pipe("elmo", "other", config={"model": {"source": source}})
     for listener in (LISTENER, STOCK_LISTENER):
-        with pytest.raises(ValueError, match=r"can't tell 'elmo' from 'other'.*upstream"):
+        with pytest.raises(ValueError, match="'elmo'.*'other'.*upstream"):
             nlp.add_pipe("half_squares", config={"tok2vec": listener})
         nlp.remove_pipe("half_squares")
         named = {**listener, "upstream": "other"}
@@ -179,7 +179,7 @@ def test_a_component_can_be_exchanged(source):
 def test_a_stock_listener_of_the_wrong_width_is_an_error(source):
     wrong = {**STOCK_LISTENER, "width": 96}
     nlp = tiny_pipeline(source, [wrong])
-    with pytest.raises(ValueError, match=r"'a' expects vectors of width 96.*'elmo' have 8"):
+    with pytest.raises(ValueError, match="'a'.*width 96.*'elmo'.*8"):
         nlp.initialize(lambda: examples(nlp))
     nlp = tiny_pipeline(source)
     nlp("The weights are read.")
@@ -191,7 +191,7 @@ def test_a_listener_without_a_component_is_an_error(source):
     nlp = spacy.blank("en")
     nlp.add_pipe("half_squares", config={"tok2vec": LISTENER})
     nlp.add_pipe("elmo", config={"model": {"source": source}})
-    with pytest.raises(ValueError, match="no 'elmo' component to listen to"):
+    with pytest.raises(ValueError, match=r"'elmo'.*spacy-elmo\.Tok2VecElmo\.v1"):
         nlp.initialize(lambda: examples(nlp))
 
 
@@ -218,7 +218,7 @@ def test_a_stock_listener_cannot_name_a_component_that_is_not_the_last_writer(so
     nlp = tiny_pipeline(source)
     nlp.add_pipe("tok2vec", config={"model": {"width": WIDTH, "embed_size": 50}})
     listener = {**STOCK_LISTENER, "upstream": "elmo"}
-    with pytest.raises(ValueError, match=r"'elmo' would read the vectors of 'tok2vec'"):
+    with pytest.raises(ValueError, match="'elmo'.*'tok2vec'.*ElmoListener"):
         nlp.add_pipe("half_squares", config={"tok2vec": listener})
 
 
@@ -230,14 +230,14 @@ def test_a_tok2vec_component_can_listen(source):
 
 def test_fixed_weights_of_another_number_of_layers_are_an_error(source):
     nlp = tiny_pipeline(source, [{**LISTENER, "mix_weights": [1, 0]}])
-    with pytest.raises(ValueError, match=r"'a' has 2 mix_weights, but 'elmo' has 3 layers"):
+    with pytest.raises(ValueError, match="'a'.*2 mix_weights.*'elmo'.*3"):
         nlp.initialize(lambda: examples(nlp))
 
 
 def test_a_model_that_is_no_bilm_is_an_error():
     model = {"@architectures": "spacy.HashEmbedCNN.v2", "pretrained_vectors": None}
     sizes = {"width": 8, "depth": 1, "embed_size": 10, "window_size": 1, "maxout_pieces": 2}
-    with pytest.raises(ValueError, match=r"'elmo' isn't a biLM.*spacy-elmo\.BiLM\.v1"):
+    with pytest.raises(ValueError, match=r"'elmo'.*spacy-elmo\.BiLM\.v1"):
         spacy.blank("en").add_pipe(
             "elmo", config={"model": {**model, **sizes, "subword_features": False}}
         )

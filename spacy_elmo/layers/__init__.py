@@ -1,11 +1,12 @@
 """Thinc layers, one a file."""
 
 from .bilm import bilm_layer
-from .bilm_shim import BiLMShim, CacheLayers
+from .bilm_shim import BiLMShim
 from .listener import ElmoListener
-from .mixed_bilm import mixed_bilm
+from .mixed_bilm import mixed_bilm, read_weights
 from .scalar_mix import scalar_mix, start_mix
 from .shared_batch import SharedBatch
+from .training_cache import CacheLayers
 
 __all__ = [
     "BiLMShim",
@@ -14,6 +15,7 @@ __all__ = [
     "SharedBatch",
     "bilm_layer",
     "mixed_bilm",
+    "read_weights",
     "scalar_mix",
     "start_mix",
 ]

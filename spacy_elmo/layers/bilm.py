@@ -6,10 +6,11 @@ from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
 from thinc.types import Floats3d
 
-from ..bilm import Precision
+from ..bilm import BiLMConfig, Precision
 from ..formats import Source
 from ..spans import SpanGetter, get_sentences
-from .bilm_shim import BiLMShim, CacheLayers
+from .bilm_shim import BiLMShim
+from .training_cache import CacheLayers
 
 InT = List[Doc]
 OutT = List[Floats3d]
@@ -22,6 +23,7 @@ def bilm_layer(
     max_batch_tokens: int,
     get_spans: SpanGetter,
     cache_layers: CacheLayers,
+    width: Optional[int] = None,
 ) -> Model[InT, OutT]:
     """Compute the layers of every token.
 
@@ -31,28 +33,46 @@ def bilm_layer(
     max_batch_tokens: Most tokens that are computed together.
     get_spans: Cuts Docs into sentences.
     cache_layers: How to keep the layers of a frozen biLM in training.
+    width: The biLM's, if layers that follow have to know it before the weights are read.
     """
     return Model(
         "bilm",
         forward,
         init=init,
-        dims={"nO": None},
+        dims={"nO": width},
         attrs={"get_spans": get_spans},
         shims=[BiLMShim(source, frozen, precision, max_batch_tokens, cache_layers)],
     )
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
-    """Read the weights, unless they are there already."""
+    """Read the weights, or go back to them as they were read."""
+    cast(BiLMShim, model.shims[0]).reset()
+    read_config(model)
+
+
+def read_config(model: Model[InT, OutT]) -> BiLMConfig:
+    """The biLM's options, for which its weights are read, unless they are there already.
+
+    model: A biLM's layer, which knows its width then.
+    RAISES ValueError: The weights can't be read, or have another width than is expected.
+    """
     shim = cast(BiLMShim, model.shims[0])
-    model.set_dim("nO", shim.config.width)
+    config = shim.config
+    expected = model.maybe_get_dim("nO")
+    if expected not in (None, config.width):
+        raise ValueError(
+            f"The biLM of source '{shim.source}' has the width {config.width}, but {expected} is "
+            f"expected of it. Where the config says width = {expected}, say {config.width}."
+        )
+    model.set_dim("nO", config.width)
+    return config
 
 
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
     """docs: Any Docs; result: for each (n_layers + 1, n_tokens, width), zeros for whitespace."""
     shim = cast(BiLMShim, model.shims[0])
-    config = shim.config
-    model.set_dim("nO", config.width)
+    config = read_config(model)
     sentences = get_sentences(docs, model.attrs["get_spans"])
     words = [s.words for in_doc in sentences for s in in_doc]
     if shim.frozen:
@@ -64,7 +84,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
 
     layers = [model.ops.alloc3f(config.n_layers, len(doc), config.width) for doc in docs]
     results = iter(arrays)
-    for array, in_doc in zip(layers, sentences):
+    for array, in_doc in zip(layers, sentences, strict=True):
         for sentence in in_doc:
             result = model.ops.asarray3f(next(results))
             array[:, sentence.tokens] = result[:, sentence.rows]  # type: ignore[index]
@@ -75,7 +95,7 @@ def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, C
     def backprop(d_layers: OutT) -> InT:
         outputs, gradients = [], []
         results = iter(tensors)
-        for array, in_doc in zip(d_layers, sentences):
+        for array, in_doc in zip(d_layers, sentences, strict=True):
             for sentence in in_doc:
                 output = next(results)
                 if sentence.words:  # what was not computed has no gradient

@@ -1,12 +1,9 @@
 """What holds the PyTorch biLM for Thinc, with weights that are read when first needed."""
 
 from functools import partial
-from hashlib import sha256
-from importlib.metadata import version
-from typing import Any, List, Literal, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, List, Optional, Sequence, cast
 
 import srsly
-import torch
 from thinc.api import (
     ArgsKwargs,
     NumpyOps,
@@ -17,13 +14,11 @@ from thinc.api import (
     torch2xp,
 )
 from thinc.shims import Shim
+from torch import Tensor
 
 from ..bilm import BiLMConfig, Engine, Precision
 from ..formats import Source, network_from_bytes, network_to_bytes, parse_config, read_source
-from ..formats.cache import cache_directory
-from .layer_cache import LayerCache
-
-CacheLayers = Literal["float32", "float16", "none"]
+from .training_cache import CacheLayers, TrainingCache
 
 
 class BiLMShim(PyTorchShim):
@@ -48,13 +43,13 @@ class BiLMShim(PyTorchShim):
         cache_layers: CacheLayers,
     ) -> None:
         self._engine: Optional[Engine] = None
-        self._cache: Optional[LayerCache] = None
-        self._cached_versions: Tuple[int, ...] = ()
+        self._weights_before: Optional[Dict[str, Tensor]] = None  # the first optimizer step
+        self._waiting_step: Optional[Callable[[], None]] = None
+        self._cache = TrainingCache(cache_layers)
         self.source = source
         self.frozen = frozen
         self.precision = precision
         self.max_batch_tokens = max_batch_tokens
-        self.cache_layers = cache_layers
         super().__init__(None)
 
     @property
@@ -65,6 +60,7 @@ class BiLMShim(PyTorchShim):
     @property
     def engine(self) -> Engine:
         """The engine, on Thinc's current device when it is read."""
+        self._make_waiting_step()
         if self._engine is None:
             self._set_network(read_source(self.source))
         return cast(Engine, self._engine)
@@ -85,12 +81,12 @@ class BiLMShim(PyTorchShim):
         assert value is None, "the engine is set by reading weights"
 
     def embed(self, sentences: List[List[str]], is_train: bool) -> List[Any]:
-        """The layers of a frozen biLM. The first training batch switches the cache on. From then
-        on, batches that are only predicted read from it, too (development data between training
-        steps), but fill no more than its memory.
+        """The layers of a frozen biLM; those that were kept in training aren't computed again.
 
         sentences: The words of each sentence.
-        is_train: Whether this is a training batch.
+        is_train: Whether this is a training batch. From the first one on, batches that are only
+            predicted read from the cache, too (development data between training steps), but
+            fill no more than its memory.
         RETURNS: For each sentence an array (n_layers + 1, n_words, width).
         """
 
@@ -99,39 +95,52 @@ class BiLMShim(PyTorchShim):
             tensors = self.predict(ArgsKwargs((sentences,), kwargs))
             return [torch2xp(tensor, ops=ops) for tensor in tensors]
 
-        # PyTorch counts what is done to a tensor: the cache is for the weights as they were.
-        versions = tuple(weights._version for weights in self.engine.parameters())
-        if versions != self._cached_versions:
-            self._cache, self._cached_versions = None, versions
-        if self._cache is None and is_train and self.cache_layers != "none":
-            name = f"{self._fingerprint()}-{self.cache_layers}.sqlite"
-            path = cache_directory() / "layers" / name
-            self._cache = LayerCache(
-                path, self.config.n_layers, self.config.width, self.cache_layers
-            )
-        if self._cache is None:
+        cache = self._cache.open(self.engine, is_train)
+        if cache is None:
             return compute(sentences)
-        return self._cache.embed(sentences, partial(compute, ops=NumpyOps()), use_disk=is_train)
+        return cache.embed(sentences, partial(compute, ops=NumpyOps()), use_disk=is_train)
 
     def begin_update(self, inputs: ArgsKwargs) -> Any:
-        self._cache = None  # the weights are about to change
+        self._cache.close()
         return super().begin_update(inputs)
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        changed = any(weights.grad is not None for weights in self.engine.parameters())
+        changes = any(weights.grad is not None for weights in self.engine.parameters())
+        if changes and self._weights_before is None:
+            state = self.engine.network.state_dict()
+            self._weights_before = {name: tensor.clone() for name, tensor in state.items()}
         super().finish_update(optimizer)
-        if changed:
+        if changes:
             self.engine.forget()  # Thinc's optimizer writes to the weights' memory
 
-    def _fingerprint(self) -> str:
-        """Names all that shapes the layers: the code, the options, the weights, the precision."""
-        network = self.engine.network
-        options = network.config.model_dump_json()
-        digest = sha256(f"{version('spacy-elmo')} {self.precision} {options}".encode())
-        for name, tensor in network.state_dict().items():
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:32]
+    def reset(self) -> None:
+        """Go back to the weights as they were read, from the source or from bytes, and forget
+        gradients. Read them, if they haven't been yet."""
+        engine = self.engine
+        engine.zero_grad()
+        if self._weights_before is not None:
+            engine.network.load_state_dict(self._weights_before)
+            engine.forget()
+            self._weights_before = None
+
+    # An optimizer step can wait for its gradients (see SharedBatch). Whoever asks for the weights
+    # gets them as they are after it: all use goes through ``engine``, all copies and pickles
+    # through ``__getstate__``.
+
+    def wait_for(self, step: Optional[Callable[[], None]]) -> None:
+        """Set what is called before the weights are used or copied; None for nothing.
+
+        step: Makes the waiting step if its gradients are there.
+        """
+        self._waiting_step = step
+
+    def _make_waiting_step(self) -> None:
+        if self._waiting_step is not None:
+            self._waiting_step()
+
+    def __getstate__(self) -> Dict[str, Any]:
+        self._make_waiting_step()
+        return {**self.__dict__, "_waiting_step": None}
 
     def copy(self) -> "BiLMShim":
         copied = super().copy()
@@ -152,5 +161,6 @@ class BiLMShim(PyTorchShim):
         return self
 
     def _set_network(self, network: Any) -> None:
-        self._cache = None
+        self._cache.close()
+        self._weights_before = None
         self._engine = Engine(network, self.precision).to(get_torch_default_device())

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import warnings
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Literal, Sequence, Tuple
@@ -31,7 +31,8 @@ class LayerCache:
     Threads may share a cache. It is pickled and copied as None: a copy starts without one.
 
     path: The file, for one biLM and one ``dtype``; it is made when memory is full. All files in
-        its folder together stay below the limit.
+        its folder together stay below the limit: those of other biLMs that were used least
+        recently are deleted for it.
     n_layers: Layers of a sentence, the token encoder's included.
     width: Their width.
     dtype: What the layers are kept in.
@@ -65,14 +66,16 @@ class LayerCache:
         RETURNS: For each sentence (n_layers, n_words, width), float32, read-only.
         """
         keys = [_key(words) for words in sentences]
-        distinct = dict(zip(keys, sentences))
+        distinct = dict(zip(keys, sentences, strict=True))
         found = {key: self._memory[key] for key in distinct if key in self._memory}
         if len(found) < len(distinct):
             found.update(self._read({k: words for k, words in distinct.items() if k not in found}))
             missing = {key: words for key, words in distinct.items() if key not in found}
             computed = {
                 key: np.array(array, dtype=self.dtype)  # a copy: a view would hold its whole batch
-                for key, array in zip(missing, compute(list(missing.values())) if missing else ())
+                for key, array in zip(
+                    missing, compute(list(missing.values())) if missing else (), strict=True
+                )
             }
             self._keep(computed, use_disk)
             found.update(computed)
@@ -98,11 +101,38 @@ class LayerCache:
 
     def _write(self, rows: List[Tuple[bytes, int, bytes]]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        others = [file for file in self.path.parent.glob("*.sqlite") if file != self.path]
-        room = self._disk_limit - sum(file.stat().st_size for file in others)
-        with closing(self._open()) as database, database:  # one transaction
-            database.execute(f"PRAGMA max_page_count = {max(1, room // _PAGE_SIZE)}")
-            database.executemany("INSERT OR IGNORE INTO layers VALUES (?, ?, ?)", rows)
+        while True:
+            room = self._disk_limit - sum(size for _, size, _ in self._other_files())
+            try:
+                with closing(self._open()) as database, database:  # one transaction
+                    database.execute(f"PRAGMA max_page_count = {max(1, room // _PAGE_SIZE)}")
+                    database.executemany("INSERT OR IGNORE INTO layers VALUES (?, ?, ?)", rows)
+                return
+            except sqlite3.OperationalError as error:  # of the file or of the disk
+                if "full" not in str(error) or not self._delete_another_file():
+                    raise
+
+    def _other_files(self) -> List[Tuple[float, int, Path]]:
+        """When the files of other biLMs were last used, their sizes and paths."""
+        found = []
+        for file in self.path.parent.glob("*.sqlite"):
+            with suppress(FileNotFoundError):  # another process deletes files, too
+                status = file.stat()
+                found.append((status.st_mtime, status.st_size, file))
+        return [entry for entry in found if entry[-1] != self.path]
+
+    def _delete_another_file(self) -> bool:
+        """Delete the file that was used least recently.
+
+        RETURNS: Whether there was one.
+        """
+        for _, _, file in sorted(self._other_files()):
+            with suppress(OSError):  # Windows keeps a file that somebody reads
+                file.unlink(missing_ok=True)
+                # A journal that is left would be taken for that of a new file of this name.
+                file.with_name(f"{file.name}-journal").unlink(missing_ok=True)
+                return True
+        return False
 
     def _read(self, wanted: Dict[bytes, Words]) -> Dict[bytes, np.ndarray]:
         """The sentences that are in the file."""
@@ -127,6 +157,8 @@ class LayerCache:
 
     def _open(self) -> sqlite3.Connection:
         """A connection for one use: none has to be kept from forks, threads and copies."""
+        with suppress(OSError):  # not there yet, or not ours to write
+            os.utime(self.path)  # used now
         database = sqlite3.connect(self.path, timeout=_LOCK_SECONDS)
         for statement in (
             f"PRAGMA page_size = {_PAGE_SIZE}",

@@ -6,7 +6,8 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Floats3d
 
-from .bilm import BiLMShim
+from ..bilm import BiLMConfig
+from .bilm import read_config
 from .scalar_mix import start_mix
 
 InT = List[Doc]
@@ -21,21 +22,35 @@ def mixed_bilm(
     bilm: The biLM's layer.
     mix: The scalar mix.
     """
-    return Model("mixed_bilm", forward, init=init, dims={"nO": None}, layers=[bilm, mix])
+    dims = {"nO": bilm.maybe_get_dim("nO")}
+    return Model("mixed_bilm", forward, init=init, dims=dims, layers=[bilm, mix])
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
-    """Read the weights, unless they are there already, and start the mix."""
-    bilm, mix = model.layers
+    """Start anew: from the weights as they were read, and from the mix that came with them."""
+    bilm, mix = cast(Any, model.layers)
     bilm.initialize()
-    start_mix(mix, cast(BiLMShim, bilm.shims[0]).config.mix_start)
-    model.set_dim("nO", bilm.get_dim("nO"))
+    start_mix(mix, read_weights(model).mix_start, anew=True)
+
+
+def read_weights(model: Model[InT, OutT]) -> BiLMConfig:
+    """Read the weights, unless they are there already, and start the mix, unless it has learned.
+
+    model: A biLM with a mix, which knows its width then.
+    RETURNS: The biLM's options.
+    RAISES ValueError: The weights can't be read, or have another width than is expected.
+    """
+    bilm, mix = cast(Any, model.layers)
+    config = read_config(bilm)
+    start_mix(mix, config.mix_start)
+    model.set_dim("nO", config.width)
+    return config
 
 
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
     """docs: Any Docs; result: for each (n_tokens, width)."""
+    read_weights(model)
     bilm, mix = cast(Any, model.layers)
     layers, backprop_bilm = bilm(docs, is_train)
-    start_mix(mix, cast(BiLMShim, bilm.shims[0]).config.mix_start)
     mixed, backprop_mix = mix(layers, is_train)
     return mixed, lambda d_mixed: backprop_bilm(backprop_mix(d_mixed))

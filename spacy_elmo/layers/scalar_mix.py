@@ -51,23 +51,30 @@ class MixSettings:
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
-    """Start from the mean of the layers. What was learned for as many layers is kept."""
+    """Start from the mean of the layers; without X, when there are some."""
     if X:
-        start_mix(model, ScalarMixConfig(weights=(0.0,) * len(X[0]), gamma=1.0))
+        start_mix(model, _mean_of(X), anew=True)
+    else:
+        for name in model.param_names:
+            model.set_param(name, None)
 
 
-def start_mix(model: Model[InT, OutT], start: ScalarMixConfig) -> None:
-    """Set what learning starts from. What was learned for as many layers is kept.
+def start_mix(model: Model[InT, OutT], start: ScalarMixConfig, *, anew: bool = False) -> None:
+    """Set what learning starts from.
 
-    model: A scalar mix.
+    model: A scalar mix. One with fixed weights stays as it is.
     start: The biLM's ``mix_start``.
+    anew: Also forget what was learned. Otherwise that is kept if it is for as many layers.
     """
     if model.has_param("s") is False:
         return
     s = cast(Optional[Floats1d], model.get_param("s")) if model.has_param("s") else None
-    if s is None or len(s) != len(start.weights):
-        model.set_param("s", model.ops.asarray1f(start.weights, dtype="float32"))
-        model.set_param("gamma", model.ops.asarray1f([start.gamma], dtype="float32"))
+    if anew or s is None or len(s) != len(start.weights):
+        for name, values in (("s", start.weights), ("gamma", [start.gamma])):
+            param = model.ops.asarray1f(values, dtype="float32")
+            model.set_param(name, param)
+            if model.has_grad(name):  # of the weights as they were
+                model.set_grad(name, model.ops.alloc1f(len(param)))
 
 
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
@@ -78,7 +85,7 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     if not X:
         return [], lambda dY: []
     if model.has_param("s") is None:
-        init(model, X)
+        start_mix(model, _mean_of(X))
     settings: MixSettings = model.attrs["settings"]
     weights, backprop_weights = _layer_weights(model)
     if len(weights) != len(X[0]):
@@ -90,16 +97,21 @@ def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Call
     masks = None
     if is_train and settings.dropout:
         masks = [model.ops.get_dropout_mask(y.shape, settings.dropout) for y in Y]
-        Y = [y * mask for y, mask in zip(Y, masks)]
+        Y = [y * mask for y, mask in zip(Y, masks, strict=True)]
 
     def backprop(dY: OutT) -> InT:
         if masks is not None:
-            dY = [dy * mask for dy, mask in zip(dY, masks)]
-        backprop_weights(sum(xp.tensordot(x, dy, axes=2) for x, dy in zip(X, dY)))
+            dY = [dy * mask for dy, mask in zip(dY, masks, strict=True)]
+        backprop_weights(sum(xp.tensordot(x, dy, axes=2) for x, dy in zip(X, dY, strict=True)))
         dX = [xp.multiply.outer(weights, dy) for dy in dY]
         return backprop_norm(dX) if settings.layer_norm else dX
 
     return Y, backprop
+
+
+def _mean_of(X: InT) -> ScalarMixConfig:
+    """The start that gives the mean of the layers."""
+    return ScalarMixConfig(weights=(0.0,) * len(X[0]), gamma=1.0)
 
 
 def _layer_weights(model: Model[InT, OutT]) -> Tuple[Floats1d, Callable[[Floats1d], None]]:
@@ -123,11 +135,11 @@ def _layer_norm(X: InT) -> Tuple[InT, Callable[[InT], InT]]:
     arrays: List[Any] = list(X)
     centred = [x - x.mean(axis=-1, keepdims=True) for x in arrays]
     scales = [((x * x).mean(axis=-1, keepdims=True) + _EPSILON) ** -0.5 for x in centred]
-    normed = [x * scale for x, scale in zip(centred, scales)]
+    normed = [x * scale for x, scale in zip(centred, scales, strict=True)]
 
     def backprop(dY: List[Any]) -> InT:
         dX = []
-        for dy, y, scale in zip(dY, normed, scales):
+        for dy, y, scale in zip(dY, normed, scales, strict=True):
             along = (dy * y).mean(axis=-1, keepdims=True)
             dX.append(scale * (dy - dy.mean(axis=-1, keepdims=True) - y * along))
         return dX

@@ -1,11 +1,11 @@
 """A training batch that several listeners share: its gradients are collected and go through the
 biLM once."""
 
-from typing import Any, Callable, Dict, List, Optional, Union, cast
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union, cast
 
 from spacy.pipeline.tok2vec import Tok2VecListener
 from spacy.tokens import Doc
-from thinc.api import Model
+from thinc.api import Model, Optimizer
 from thinc.types import Floats2d, Floats3d
 
 from .bilm import BiLMShim
@@ -17,48 +17,73 @@ Listener = Union[ElmoListener, Tok2VecListener]
 class SharedBatch:
     """Runs the biLM forward, hands the result to listeners and takes their gradients back.
 
-    bilm: The biLM's layer.
-    mix: The component's own mix, which stock listeners get and train.
+    model: A biLM with the component's own mix, which stock listeners get and train.
     docs: The batch.
+    listeners: Who gets it: ours the layers, stock ones the component's mix.
     losses: Where the sum of squares of each arriving gradient is added (as spaCy's Tok2Vec
         reports its loss).
-    name: The key in ``losses``.
+    name: The component's name, which is the key in ``losses``.
     """
 
     def __init__(
         self,
-        bilm: Model[List[Doc], List[Floats3d]],
-        mix: Model[List[Floats3d], List[Floats2d]],
+        model: Model[List[Doc], List[Floats2d]],
         docs: List[Doc],
+        listeners: Sequence[Listener],
         losses: Dict[str, float],
         name: str,
     ) -> None:
-        self._mix, self._losses, self._name = mix, losses, name
-        self._batch_id = Tok2VecListener.get_batch_id(docs)
-        self._layers, self._backprop_bilm = bilm.begin_update(docs)
+        bilm, mix = cast(Any, model.layers)
+        self._model, self._losses, self._name = model, losses, name
+        self._shim: BiLMShim = bilm.shims[0]
+        self._is_frozen = self._shim.frozen
         self._d_layers: Optional[List[Floats3d]] = None
-        self._is_frozen = cast(BiLMShim, bilm.shims[0]).frozen
+        self._sgd: Optional[Optimizer] = None
+        self._is_open = True
         self.has_gradient = False  # whether a listener has sent one
+        self._backprop_bilm: Optional[Callable]
+        layers, self._backprop_bilm = bilm.begin_update(docs)
+        for listener in listeners:
+            if isinstance(listener, ElmoListener):
+                listener.receive(ElmoListener.get_batch_id(docs), layers, self._collect)
+        stock = [listener for listener in listeners if not isinstance(listener, ElmoListener)]
+        if stock:
+            mixed, backprop_mix = mix.begin_update(layers)
+            for listener in stock:
+                backprop = self._through_mix(listener, backprop_mix)
+                listener.receive(Tok2VecListener.get_batch_id(docs), mixed, backprop)
 
     def __reduce__(self) -> Any:
         """Pickled as None: a batch in training is nothing to send to another process."""
         return type(None), ()
 
-    def send(self, listeners: List[Listener]) -> None:
-        """Hand the batch over: layers to our listeners, the component's mix to stock ones."""
-        stock = [node for node in listeners if not isinstance(node, ElmoListener)]
-        for listener in listeners:
-            if isinstance(listener, ElmoListener):
-                listener.receive(self._batch_id, self._layers, self._collect)
-        if stock:
-            mixed, backprop_mix = self._mix.begin_update(self._layers)
-            for listener in stock:
-                listener.receive(self._batch_id, mixed, self._through_mix(listener, backprop_mix))
+    def step_later(self, sgd: Optimizer) -> None:
+        """Run the optimizer when gradients have arrived and the biLM is needed next, be it to
+        compute, to be copied or to be saved."""
+        self._sgd = sgd
+        self._shim.wait_for(self._step_if_ready)
 
-    def backprop(self) -> None:
-        """Run backward through the biLM with all that has been collected."""
-        if self._d_layers is not None:
-            self._backprop_bilm(self._d_layers)
+    def close(self) -> None:
+        """Run backward through the biLM with all that has been collected, and make the optimizer
+        step if one waits. After that, gradients come too late."""
+        sgd, d_layers, backprop = self._sgd, self._d_layers, self._backprop_bilm
+        self.cancel()
+        if d_layers is not None and backprop is not None:
+            backprop(d_layers)
+        if sgd is not None:
+            self._model.finish_update(sgd)
+
+    def cancel(self) -> None:
+        """Forget what has been collected, and the step that waits."""
+        self._is_open = False
+        self._sgd = self._d_layers = self._backprop_bilm = (
+            None  # which holds the whole forward pass
+        )
+        self._shim.wait_for(None)
+
+    def _step_if_ready(self) -> None:
+        if self.has_gradient:
+            self.close()
 
     def _collect(self, d_layers: List[Floats3d], report: bool = True) -> None:
         if report:
@@ -66,10 +91,16 @@ class SharedBatch:
         self.has_gradient = True
         if self._is_frozen:
             return
+        if not self._is_open:
+            raise ValueError(
+                f"A gradient for '{self._name}' came too late: its weights have been used or "
+                "updated since that batch. Update all components that listen to it before it is "
+                "used or updated again, as nlp.update does."
+            )
         if self._d_layers is None:
             self._d_layers = [array.copy() for array in d_layers]
         else:
-            for total, array in zip(self._d_layers, d_layers):
+            for total, array in zip(self._d_layers, d_layers, strict=True):
                 total += array
 
     def _through_mix(

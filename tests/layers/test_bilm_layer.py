@@ -117,15 +117,18 @@ def test_gradient_is_the_directional_derivative(tmp_path):
     parameters = list(model.shims[0].engine.parameters())
     torch.manual_seed(0)
     direction = [torch.randn_like(p) for p in parameters]
-    slope = sum(float((p.grad * d).sum()) for p, d in zip(parameters, direction))
+    slope = sum(float((p.grad * d).sum()) for p, d in zip(parameters, direction, strict=True))
 
     def loss(step):
         with torch.no_grad():
-            for p, d in zip(parameters, direction):
+            for p, d in zip(parameters, direction, strict=True):
                 p += step * d
-        value = sum(float((a * d).sum(dtype="f8")) for a, d in zip(model.predict(docs), d_layers))
+        value = sum(
+            float((a * d).sum(dtype="f8"))
+            for a, d in zip(model.predict(docs), d_layers, strict=True)
+        )
         with torch.no_grad():
-            for p, d in zip(parameters, direction):
+            for p, d in zip(parameters, direction, strict=True):
                 p -= step * d
         return value
 
@@ -172,7 +175,7 @@ def test_training_computes_each_sentence_of_a_frozen_bilm_once(source, computed)
     model = layer(source)
     for _ in range(3):
         layers, _ = model.begin_update(train)
-        for array, other in zip(layers, expected):
+        for array, other in zip(layers, expected, strict=True):
             assert_allclose(array, other, atol=1e-6)
             array.fill(7)  # what a caller does to its arrays stays its own
         model.predict([doc_of("Dev", "."), doc_of("He", "ran", ".")])
@@ -217,7 +220,9 @@ def test_half_precision_rounds_alike_in_every_epoch(source, computed):
 
 def change_in_place(model, other):
     with torch.no_grad():
-        for weights, new in zip(*(m.shims[0].engine.parameters() for m in (model, other))):
+        for weights, new in zip(
+            *(m.shims[0].engine.parameters() for m in (model, other)), strict=True
+        ):
             weights.copy_(new)
 
 

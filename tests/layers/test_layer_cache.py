@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import pickle
 import sqlite3
+import time
 import warnings
 
 import numpy as np
@@ -28,10 +29,10 @@ def layers_of(sentences):
         yield rng.normal(size=(N_LAYERS, len(words), WIDTH)).astype("f")
 
 
-def check_batches(cache):
+def check_batches(cache, sentences=SENTENCES):
     """That all sentences come out right, whether they can be kept or not."""
-    for i in range(0, len(SENTENCES), 3):
-        check(cache.embed(SENTENCES[i : i + 3], layers_of, use_disk=True), SENTENCES[i : i + 3])
+    for i in range(0, len(sentences), 3):
+        check(cache.embed(sentences[i : i + 3], layers_of, use_disk=True), sentences[i : i + 3])
 
 
 def never(sentences):
@@ -185,17 +186,71 @@ def test_a_file_that_cannot_be_written_is_one_warning(path, no_memory):
     assert len(record) == 1
 
 
-def test_the_folder_stays_below_its_limit(path, no_memory, monkeypatch):
+def folder_size(path):
+    return sum(file.stat().st_size for file in path.parent.iterdir())
+
+
+def test_a_file_that_fills_the_folder_is_one_warning(path, no_memory, monkeypatch):
     """A full disk gives the same error as a full file."""
     monkeypatch.setenv("SPACY_ELMO_CACHE_DISK", "1")
-    path.parent.mkdir()
-    (path.parent / "other.sqlite").write_bytes(bytes(800_000))
+    long = [words * 20 for words in SENTENCES]  # 30 KB each
     cache = cache_at(path)
     with pytest.warns(UserWarning, match=r"full.*1 MB \(SPACY_ELMO_CACHE_DISK\)") as record:
-        check_batches(cache)
+        check_batches(cache, long)
     assert len(record) == 1
-    assert 150_000 < path.stat().st_size < (1 << 20) - 800_000
-    check(cache.embed(SENTENCES[:90], never, use_disk=True), SENTENCES[:90])
+    assert 900_000 < path.stat().st_size <= folder_size(path) <= 1 << 20
+    check(cache.embed(long[:18], never, use_disk=True), long[:18])
+
+
+def other_files(path, n_bytes, ages):
+    """Files of other biLMs, last used so many seconds ago."""
+    path.parent.mkdir()
+    files = []
+    for age in ages:
+        files.append(path.parent / f"{age}.sqlite")
+        files[-1].write_bytes(bytes(n_bytes))
+        os.utime(files[-1], (time.time() - age,) * 2)
+    return files
+
+
+def test_other_bilms_files_make_room_those_used_least_recently_first(path, no_memory, monkeypatch):
+    monkeypatch.setenv("SPACY_ELMO_CACHE_DISK", "1")
+    middle, oldest, newest = other_files(path, 240_000, (200, 300, 100))
+    oldest.with_name(f"{oldest.name}-journal").write_bytes(b"of a run that was killed")
+    kept = (path.parent / "notes.txt", path.parent.parent / "fetched.sqlite")
+    for file in kept:
+        file.write_bytes(bytes(300_000))
+    cache = cache_at(path)
+    warnings.simplefilter("error")
+    there = []
+    for i in range(0, len(SENTENCES), 3):
+        check(cache.embed(SENTENCES[i : i + 3], layers_of, use_disk=True), SENTENCES[i : i + 3])
+        there.append([file.exists() for file in (oldest, middle, newest)])
+        assert sum(file.stat().st_size for file in path.parent.glob("*.sqlite")) <= 1 << 20
+    assert there[0] == [True, True, True] and there[-1] == [False, True, True]
+    assert not oldest.with_name(f"{oldest.name}-journal").exists()
+    assert all(file.exists() for file in kept)
+    check(cache_at(path).embed(SENTENCES, never, use_disk=True), SENTENCES)
+
+
+def test_reading_a_file_is_using_it(tmp_path, no_memory, monkeypatch):
+    monkeypatch.setenv("SPACY_ELMO_CACHE_DISK", "1")
+    first, second, third = (tmp_path / f"{name}.sqlite" for name in "abc")
+    for file, seconds in ((first, 200), (second, 100)):
+        cache_at(file).embed(SENTENCES[:250], layers_of, use_disk=True)
+        os.utime(file, (time.time() - seconds,) * 2)
+    cache_at(first).embed(SENTENCES[:1], never, use_disk=True)
+    cache_at(third).embed(SENTENCES[:250], layers_of, use_disk=True)
+    assert first.exists() and third.exists() and not second.exists()
+
+
+def test_a_file_that_is_deleted_while_it_is_used_is_begun_again(path, no_memory):
+    warnings.simplefilter("error")
+    cache = cache_at(path)
+    for _ in range(2):
+        check(cache.embed(SENTENCES[:9], layers_of, use_disk=True), SENTENCES[:9])
+        check(cache.embed(SENTENCES[:9], never, use_disk=True), SENTENCES[:9])
+        path.unlink()
 
 
 def test_a_budget_that_is_no_number_is_an_error(path, monkeypatch):

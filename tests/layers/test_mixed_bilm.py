@@ -76,15 +76,16 @@ def test_gradients_pass_both_layers(source):
     assert any(p.grad.any() for p in model.layers[0].shims[0].engine.parameters())
 
 
-def test_what_was_learned_is_kept(source):
+def test_what_was_learned_is_kept_until_it_is_initialized(source):
     model = layer(source)
     model.initialize()
     model.layers[1].set_param("s", np.zeros(3, "f"))
     model.layers[1].set_param("gamma", np.ones(1, "f"))
     mean = BiLM.load(source).embed([WORDS])[0].mean(axis=0)
-    model.initialize()
     for trained in (model, layer("nowhere").from_bytes(model.to_bytes())):
         assert_allclose(trained.predict([doc_of(*WORDS)])[0], mean, atol=1e-6)
+        trained.initialize()
+        assert_allclose(trained.predict([doc_of(*WORDS)])[0], by_the_mix(source), atol=1e-6)
 
 
 def test_bytes_of_an_unused_model_hold_the_start(source):

@@ -27,7 +27,7 @@ def slow_mix(array, s, gamma, layer_norm=False):
     weights = np.exp(s.astype("f8")) / np.exp(s.astype("f8")).sum()
     result = np.zeros(array.shape[1:])
     for token in range(array.shape[1]):
-        for weight, layer in zip(weights, array.astype("f8")):
+        for weight, layer in zip(weights, array.astype("f8"), strict=True):
             vector = layer[token]
             if layer_norm:
                 vector = (vector - vector.mean()) / np.sqrt(vector.var() + 1e-5)
@@ -126,16 +126,24 @@ def test_impossible_dropout_is_an_error(dropout):
 
 
 def test_wrong_number_of_weights_is_an_error(layers):
-    with pytest.raises(ValueError, match="2 weights can't mix 3 layers"):
+    with pytest.raises(ValueError, match="2 weights.*3 layers"):
         scalar_mix([0.5, 0.5]).predict(layers)
 
 
-def test_learned_values_survive_initialize_and_bytes(layers):
+def test_learned_values_survive_bytes(layers):
     model = learned_mix()
-    before = model.predict(layers)[0]
-    model.initialize(X=layers)
     copy = scalar_mix().from_bytes(model.to_bytes())
-    assert_allclose(copy.predict(layers)[0], before)
+    assert_allclose(copy.predict(layers)[0], model.predict(layers)[0])
+
+
+@pytest.mark.parametrize("with_sample", [True, False])
+def test_initialize_starts_from_the_mean_again(layers, with_sample):
+    model = learned_mix()
+    Y, backprop = model.begin_update(layers)
+    backprop(Y)
+    model.initialize(X=layers if with_sample else None)
+    assert_allclose(model.predict(layers)[0], layers[0].mean(axis=0), atol=1e-6)
+    assert not model.has_grad("s") or not model.get_grad("s").any()
 
 
 def test_no_docs():
