@@ -7,7 +7,7 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from .bilm import Precision
-from .layers import CacheLayers, ElmoListener, bilm_layer, mixed_bilm, scalar_mix
+from .layers import CacheLayers, Combine, ElmoListener, bilm_layer, mixed_bilm, scalar_mix
 from .spans import SpanGetter
 
 Tok2Vec = Model[List[Doc], List[Floats2d]]
@@ -16,7 +16,7 @@ SourceConfig = Union[str, List[str]]
 _LISTENER = "spacy-elmo.ElmoListener.v1"
 _TOK2VEC = "spacy-elmo.Tok2VecElmo.v1"
 _STOCK_LISTENERS = ("spacy.Tok2VecListener.v1", "spacy-legacy.Tok2VecListener.v1")
-_KEPT_ARGUMENTS = ("mix_weights", "layer_norm", "dropout", "width")
+_KEPT_ARGUMENTS = ("mix_weights", "layer_norm", "dropout", "combine", "width")
 
 
 def build_bilm_v1(
@@ -60,6 +60,7 @@ def build_elmo_listener_v1(
     mix_weights: Optional[List[float]] = None,
     layer_norm: bool = False,
     dropout: float = 0.0,
+    combine: Combine = "sum",
     upstream: str = "*",
 ) -> Tok2Vec:
     """A tok2vec layer that listens to an ``elmo`` component and has its own mix of the layers.
@@ -70,9 +71,11 @@ def build_elmo_listener_v1(
     layer_norm (bool): Normalize each layer of a token before mixing.
     dropout (float): Share of the mix that is set to zero in training, besides
         [training.dropout].
+    combine (str): "sum" mixes the layers, as the paper does; "concatenate" puts them side by
+        side, which makes the output as many times wider.
     upstream (str): The component's name; "*" if there is only one.
     """
-    return ElmoListener(scalar_mix(mix_weights, layer_norm, dropout), upstream)
+    return ElmoListener(scalar_mix(mix_weights, layer_norm, dropout, combine), upstream)
 
 
 def build_tok2vec_elmo_v1(
@@ -83,6 +86,7 @@ def build_tok2vec_elmo_v1(
     mix_weights: Optional[List[float]] = None,
     layer_norm: bool = False,
     dropout: float = 0.0,
+    combine: Combine = "sum",
     max_batch_tokens: int = 4096,
     cache_layers: CacheLayers = "float32",
     width: Optional[int] = None,
@@ -93,15 +97,18 @@ def build_tok2vec_elmo_v1(
 
     width (Optional[int]): The biLM's width, for an architecture that has to know it when it is
         put together, before the weights are read. spacy.EntityLinker.v2 is one.
-    RAISES ValueError: max_batch_tokens or the width isn't positive.
+        Not with "concatenate", whose output is wider.
+    RAISES ValueError: max_batch_tokens or the width isn't positive, or the width can't be told.
     """
     if width is not None and width < 1:
         raise ValueError(f"width = {width} is not a positive number.")
+    if width is not None and combine == "concatenate":
+        raise ValueError('The width is the biLM\'s: leave it out with combine = "concatenate".')
     if max_batch_tokens < 1:
         raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
     model = mixed_bilm(
         bilm_layer(source, frozen, precision, max_batch_tokens, get_spans, cache_layers, width),
-        scalar_mix(mix_weights, layer_norm, dropout),
+        scalar_mix(mix_weights, layer_norm, dropout, combine),
     )
     model.attrs["replace_listener"] = replace_listener
     model.attrs["replace_listener_cfg"] = replace_listener_config

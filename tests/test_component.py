@@ -353,7 +353,15 @@ def test_components_can_be_sourced(source, tmp_path):
 
 
 @pytest.mark.parametrize("wrap", [lambda block: block, nested])
-@pytest.mark.parametrize("listener", [LISTENER, {**LISTENER, "layer_norm": True}, STOCK_LISTENER])
+@pytest.mark.parametrize(
+    "listener",
+    [
+        LISTENER,
+        {**LISTENER, "layer_norm": True},
+        {**LISTENER, "combine": "concatenate"},
+        STOCK_LISTENER,
+    ],
+)
 def test_replaced_listeners_give_identical_scores_also_from_disk(source, tmp_path, wrap, listener):
     nlp, train = textcat_pipeline(source, wrap(listener))
     before = nlp(TEXTS[2]).cats

@@ -93,6 +93,7 @@ def slope_by_differences(nlp, names, direction, step=1e-3):
             LISTENER,
             nested({**LISTENER, "layer_norm": True}),
         ],
+        [{**LISTENER, "layer_norm": True, "combine": "concatenate"}, LISTENER],
     ],
 )
 @pytest.mark.parametrize("excluded", [False, True], ids=["all", "last excluded"])

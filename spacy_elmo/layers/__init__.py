@@ -4,13 +4,14 @@ from .bilm import bilm_layer
 from .bilm_shim import BiLMShim
 from .listener import ElmoListener
 from .mixed_bilm import mixed_bilm, read_weights
-from .scalar_mix import scalar_mix, start_mix
+from .scalar_mix import Combine, scalar_mix, start_mix
 from .shared_batch import SharedBatch
 from .training_cache import CacheLayers
 
 __all__ = [
     "BiLMShim",
     "CacheLayers",
+    "Combine",
     "ElmoListener",
     "SharedBatch",
     "bilm_layer",

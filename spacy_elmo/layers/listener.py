@@ -9,7 +9,7 @@ from thinc.types import Floats2d, Floats3d
 
 from ..bilm import BiLMConfig
 from ..doc import has_vectors, read_vectors
-from .scalar_mix import start_mix
+from .scalar_mix import output_width, start_mix
 
 InT = List[Doc]
 OutT = List[Floats2d]
@@ -92,7 +92,7 @@ class ElmoListener(Model[InT, OutT]):
                 "the architecture spacy-elmo.Tok2VecElmo.v1, which needs none."
             )
         config = self._upstream.get_config()
-        self.set_dim("nO", config.width, force=True)
+        self.set_dim("nO", output_width(self.layers[0], config), force=True)
         start_mix(self.layers[0], config.mix_start, anew=anew)
 
     @staticmethod

@@ -8,7 +8,7 @@ from thinc.types import Floats2d, Floats3d
 
 from ..bilm import BiLMConfig
 from .bilm import read_config
-from .scalar_mix import start_mix
+from .scalar_mix import output_width, start_mix
 
 InT = List[Doc]
 OutT = List[Floats2d]
@@ -22,7 +22,8 @@ def mixed_bilm(
     bilm: The biLM's layer.
     mix: The scalar mix.
     """
-    dims = {"nO": bilm.maybe_get_dim("nO")}
+    is_sum = mix.attrs["settings"].combine == "sum"
+    dims = {"nO": bilm.maybe_get_dim("nO") if is_sum else None}
     return Model("mixed_bilm", forward, init=init, dims=dims, layers=[bilm, mix])
 
 
@@ -43,12 +44,12 @@ def read_weights(model: Model[InT, OutT]) -> BiLMConfig:
     bilm, mix = cast(Any, model.layers)
     config = read_config(bilm)
     start_mix(mix, config.mix_start)
-    model.set_dim("nO", config.width)
+    model.set_dim("nO", output_width(mix, config))
     return config
 
 
 def forward(model: Model[InT, OutT], docs: InT, is_train: bool) -> Tuple[OutT, Callable]:
-    """docs: Any Docs; result: for each (n_tokens, width)."""
+    """docs: Any Docs; result: for each (n_tokens, width), or what the mix makes of it."""
     read_weights(model)
     bilm, mix = cast(Any, model.layers)
     layers, backprop_bilm = bilm(docs, is_train)

@@ -1,21 +1,25 @@
-"""The scalar mix: a task's own weighting of the layers (Peters et al. 2018, equation 1)."""
+"""The scalar mix: a task's own weighting of the layers (Peters et al. 2018, equation 1). Or all of
+them side by side, for the layer that follows to weight value by value."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, List, Optional, Tuple, cast
+from typing import Any, Callable, List, Literal, Optional, Tuple, cast
 
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d, Floats3d
 
-from ..bilm import ScalarMixConfig
+from ..bilm import BiLMConfig, ScalarMixConfig
+from .layer_norm import normalize
 
 InT = List[Floats3d]
 OutT = List[Floats2d]
-
-_EPSILON = 1e-5  # of the layer norm, as in torch.nn.LayerNorm
+Combine = Literal["sum", "concatenate"]
 
 
 def scalar_mix(
-    weights: Optional[List[float]] = None, layer_norm: bool = False, dropout: float = 0.0
+    weights: Optional[List[float]] = None,
+    layer_norm: bool = False,
+    dropout: float = 0.0,
+    combine: Combine = "sum",
 ) -> Model[InT, OutT]:
     """Mix layers: ``gamma * sum_j softmax(s)_j * h_j``. Learning starts from the mean of the
     layers (s = 0, gamma = 1), unless ``start_mix`` has set something else.
@@ -27,16 +31,23 @@ def scalar_mix(
         token's vector depend on what it is batched with.)
     dropout (float): Share of the mix that is set to zero in training. It is this layer's alone:
         [training.dropout] doesn't change it.
-    RAISES ValueError: The dropout is not in [0, 1).
+    combine (str): "sum" is the formula above, "concatenate" puts the layers side by side, which
+        has no weights.
+    RAISES ValueError: The dropout is not in [0, 1), or there are weights for layers side by side.
     """
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout = {dropout} of a scalar mix is not in [0, 1).")
+    if combine not in ("sum", "concatenate"):
+        raise ValueError(f"combine = {combine!r} of a scalar mix: 'sum' or 'concatenate'.")
+    if combine == "concatenate" and weights is not None:
+        raise ValueError("mix_weights are for combine = 'sum': layers side by side have none.")
+    is_learned = combine == "sum" and weights is None
     return Model(
         "scalar_mix",
         forward,
         init=init,
-        params={} if weights is not None else {"s": None, "gamma": None},
-        attrs={"settings": MixSettings(weights, layer_norm, dropout)},
+        params={"s": None, "gamma": None} if is_learned else {},
+        attrs={"settings": MixSettings(weights, layer_norm, dropout, combine)},
     )
 
 
@@ -48,6 +59,7 @@ class MixSettings:
     weights: Optional[List[float]]
     layer_norm: bool
     dropout: float
+    combine: Combine
 
 
 def init(model: Model[InT, OutT], X: Optional[InT] = None, Y: Optional[OutT] = None) -> None:
@@ -77,36 +89,73 @@ def start_mix(model: Model[InT, OutT], start: ScalarMixConfig, *, anew: bool = F
                 model.set_grad(name, model.ops.alloc1f(len(param)))
 
 
+def output_width(model: Model[InT, OutT], config: BiLMConfig) -> int:
+    """Values a token that a mix gives of a biLM with these options."""
+    settings: MixSettings = model.attrs["settings"]
+    return config.width * (config.n_layers if settings.combine == "concatenate" else 1)
+
+
 def forward(model: Model[InT, OutT], X: InT, is_train: bool) -> Tuple[OutT, Callable]:
-    """X: For each doc (n_layers, n_tokens, width); result: (n_tokens, width).
+    """X: For each doc (n_layers, n_tokens, width); result: (n_tokens, width), or with
+    "concatenate" (n_tokens, n_layers * width), layer after layer.
 
     RAISES ValueError: The number of layers isn't that of the weights.
     """
     if not X:
         return [], lambda dY: []
+    settings: MixSettings = model.attrs["settings"]
+    backprops: List[Callable] = []
+    if settings.layer_norm:
+        X, backprop_norm = normalize(X)
+        backprops.append(backprop_norm)
+    Y, backprop_combined = _concatenate(X) if settings.combine == "concatenate" else _sum(model, X)
+    backprops.append(backprop_combined)
+    if is_train and settings.dropout:
+        Y, backprop_dropout = _dropout(model, Y)
+        backprops.append(backprop_dropout)
+
+    def backprop(dY: OutT) -> InT:
+        gradients: Any = dY
+        for step in reversed(backprops):
+            gradients = step(gradients)
+        return gradients
+
+    return Y, backprop
+
+
+def _sum(model: Model[InT, OutT], X: InT) -> Tuple[OutT, Callable[[OutT], InT]]:
     if model.has_param("s") is None:
         start_mix(model, _mean_of(X))
-    settings: MixSettings = model.attrs["settings"]
     weights, backprop_weights = _layer_weights(model)
     if len(weights) != len(X[0]):
         raise ValueError(f"A scalar mix with {len(weights)} weights can't mix {len(X[0])} layers.")
-    if settings.layer_norm:
-        X, backprop_norm = _layer_norm(X)
     xp = model.ops.xp
-    Y = [xp.tensordot(weights, x, axes=1) for x in X]
-    masks = None
-    if is_train and settings.dropout:
-        masks = [model.ops.get_dropout_mask(y.shape, settings.dropout) for y in Y]
-        Y = [y * mask for y, mask in zip(Y, masks, strict=True)]
 
     def backprop(dY: OutT) -> InT:
-        if masks is not None:
-            dY = [dy * mask for dy, mask in zip(dY, masks, strict=True)]
         backprop_weights(sum(xp.tensordot(x, dy, axes=2) for x, dy in zip(X, dY, strict=True)))
-        dX = [xp.multiply.outer(weights, dy) for dy in dY]
-        return backprop_norm(dX) if settings.layer_norm else dX
+        return [xp.multiply.outer(weights, dy) for dy in dY]
 
-    return Y, backprop
+    return [xp.tensordot(weights, x, axes=1) for x in X], backprop
+
+
+def _concatenate(X: InT) -> Tuple[OutT, Callable[[OutT], InT]]:
+    def backprop(dY: OutT) -> InT:
+        shapes = [(len(x[0]), len(x), x.shape[2]) for x in X]
+        return [dy.reshape(s).transpose(1, 0, 2) for dy, s in zip(dY, shapes, strict=True)]
+
+    # The width is told, because of no tokens -1 could be anything.
+    width = X[0].shape[0] * X[0].shape[2]
+    return [x.transpose(1, 0, 2).reshape(len(x[0]), width) for x in X], backprop
+
+
+def _dropout(model: Model[InT, OutT], Y: OutT) -> Tuple[OutT, Callable[[OutT], OutT]]:
+    rate = model.attrs["settings"].dropout
+    masks = [model.ops.get_dropout_mask(y.shape, rate) for y in Y]
+
+    def drop(arrays: OutT) -> OutT:
+        return [array * mask for array, mask in zip(arrays, masks, strict=True)]
+
+    return drop(Y), drop
 
 
 def _mean_of(X: InT) -> ScalarMixConfig:
@@ -128,20 +177,3 @@ def _layer_weights(model: Model[InT, OutT]) -> Tuple[Floats1d, Callable[[Floats1
         model.inc_grad("s", shares * (d_shares - (shares * d_shares).sum()))
 
     return cast(Floats1d, gamma * shares), backprop
-
-
-def _layer_norm(X: InT) -> Tuple[InT, Callable[[InT], InT]]:
-    """Each row to mean 0 and variance 1; rows of zeros (whitespace) stay zeros."""
-    arrays: List[Any] = list(X)
-    centred = [x - x.mean(axis=-1, keepdims=True) for x in arrays]
-    scales = [((x * x).mean(axis=-1, keepdims=True) + _EPSILON) ** -0.5 for x in centred]
-    normed = [x * scale for x, scale in zip(centred, scales, strict=True)]
-
-    def backprop(dY: List[Any]) -> InT:
-        dX = []
-        for dy, y, scale in zip(dY, normed, scales, strict=True):
-            along = (dy * y).mean(axis=-1, keepdims=True)
-            dX.append(scale * (dy - dy.mean(axis=-1, keepdims=True) - y * along))
-        return dX
-
-    return normed, backprop

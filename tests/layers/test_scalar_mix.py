@@ -149,3 +149,30 @@ def test_initialize_starts_from_the_mean_again(layers, with_sample):
 def test_no_docs():
     mixed, backprop = scalar_mix().begin_update([])
     assert mixed == [] and backprop([]) == []
+
+
+def test_layers_side_by_side(layers):
+    model = scalar_mix(combine="concatenate")
+    combined, backprop = model.begin_update(layers)
+    assert [y.shape for y in combined] == [(5, 12), (0, 12)]
+    for token in range(5):
+        assert combined[0][token].tolist() == [*layers[0][:, token].flatten()]
+    # The gradient of a sum of products is the other factor.
+    d_combined = [np.random.default_rng(1).normal(size=y.shape).astype("f") for y in combined]
+    d_layers = backprop(d_combined)
+    assert [d.shape for d in d_layers] == [x.shape for x in layers]
+    for token in range(5):
+        assert d_combined[0][token].tolist() == [*d_layers[0][:, token].flatten()]
+    assert model.param_names == ()
+
+
+def test_layers_side_by_side_are_normalized_one_by_one(layers):
+    combined = scalar_mix(combine="concatenate", layer_norm=True).predict(layers)[0]
+    alone = [scalar_mix([1.0], layer_norm=True).predict([x[None]])[0] for x in layers[0]]
+    assert_allclose(combined, np.concatenate(alone, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [{"weights": [1.0, 0.0, 0.0]}, {"combine": "both"}])
+def test_what_does_not_fit_layers_side_by_side_is_an_error(arguments):
+    with pytest.raises(ValueError, match="combine"):
+        scalar_mix(**{"combine": "concatenate", **arguments})
