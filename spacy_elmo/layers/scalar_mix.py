@@ -4,6 +4,7 @@ them side by side, for the layer that follows to weight value by value."""
 from dataclasses import dataclass
 from typing import Any, Callable, List, Literal, Optional, Tuple, cast
 
+import numpy as np
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d, Floats3d
 
@@ -139,13 +140,14 @@ def _sum(model: Model[InT, OutT], X: InT) -> Tuple[OutT, Callable[[OutT], InT]]:
 
 
 def _concatenate(X: InT) -> Tuple[OutT, Callable[[OutT], InT]]:
-    def backprop(dY: OutT) -> InT:
-        shapes = [(len(x[0]), len(x), x.shape[2]) for x in X]
+    arrays: List[Any] = list(X)
+
+    def backprop(dY: List[Any]) -> InT:
+        shapes = [(n_tokens, n_layers, width) for n_layers, n_tokens, width in map(np.shape, X)]
         return [dy.reshape(s).transpose(1, 0, 2) for dy, s in zip(dY, shapes, strict=True)]
 
-    # The width is told, because of no tokens -1 could be anything.
-    width = X[0].shape[0] * X[0].shape[2]
-    return [x.transpose(1, 0, 2).reshape(len(x[0]), width) for x in X], backprop
+    width = arrays[0].shape[0] * arrays[0].shape[2]  # of no tokens, -1 could be anything
+    return [x.transpose(1, 0, 2).reshape(x.shape[1], width) for x in arrays], backprop
 
 
 def _dropout(model: Model[InT, OutT], Y: OutT) -> Tuple[OutT, Callable[[OutT], OutT]]:
