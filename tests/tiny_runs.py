@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from spacy.util import load_config
 
-from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.learning.processes import Processes
 from spacy_elmo.pretraining.run import Run
-from spacy_elmo.pretraining.settings import resolve
+from spacy_elmo.pretraining.settings.resolve import resolve
 
 CONFIG = Path(__file__).parent.parent / "configs" / "pretrain.cfg"
 SIZES = {

@@ -10,11 +10,10 @@ from spacy.util import load_config
 from wasabi import msg
 
 from ..pretraining.checkpoints import last_checkpoint
-from ..pretraining.processes import join_processes
+from ..pretraining.learning import Diverged, join_processes
 from ..pretraining.results import LAST
 from ..pretraining.run import CHECKPOINTS, Run, holds_run
 from ..pretraining.settings import resolve
-from ..pretraining.trainer import Diverged
 
 
 def pretrain(

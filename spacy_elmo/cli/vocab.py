@@ -8,9 +8,7 @@ import typer
 from wasabi import msg
 
 from ..formats.files import replacing
-from ..pretraining.text import TextFiles
-from ..pretraining.tokenize import Tokenization, tokenized_chunks
-from ..pretraining.vocabulary import Vocabulary
+from ..pretraining.corpus import TextFiles, Tokenization, Vocabulary, tokenized_chunks
 from ._help import TEXTS
 
 

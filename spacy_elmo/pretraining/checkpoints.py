@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..formats.native import read_tensors
-from .processes import Processes
+from .learning import Processes
 
 _PREFIX, _TEMPORARY = "step-", ".tmp"
 _NAME = re.compile(rf"{_PREFIX}(\d+)")

@@ -8,16 +8,12 @@ from wasabi import msg
 
 from ..formats import read_softmax, write_native
 from ..formats.files import replacing
-from .curves import plot_curves
-from .language_model import LanguageModel
-from .model_card import CorpusRecord, HeldOutRecord, RunRecord, write_model_card
-from .perplexity import Perplexity, StoredSentences, perplexity, streams_of
-from .processes import Processes
-from .run_log import Report
+from .corpus import TokenStore
+from .evaluation import Perplexity, StoredSentences, perplexity, streams_of
+from .learning import LanguageModel, Processes, Progress
+from .reports import CorpusRecord, HeldOutRecord, Report, RunRecord, plot_curves, write_model_card
 from .settings import Settings
 from .start import get_softmax, read_model
-from .token_store import TokenStore
-from .trainer import Progress
 
 LAST, BEST = "model-last", "model-best"
 _BEST_RECORD = "best.json"  # in the run's folder

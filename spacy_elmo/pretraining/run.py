@@ -11,21 +11,14 @@ from typing import Any, Optional
 from wasabi import msg
 
 from ..formats import write_native
-from .batches import Batches
 from .checkpoints import Checkpoints, read_optimizer, read_progress, read_state
+from .corpus import Batches, Reader, TokenStore, tokenize
 from .interrupts import Interrupt, interrupts
-from .loggers import LogStep
-from .preview import preview
-from .processes import Processes
+from .learning import Diverged, Processes, Progress, Trainer, TrainingStep, default_precision
+from .reports import LogStep, Report, RunLog, preview
 from .results import BEST, LAST, Results
-from .run_log import Report, RunLog
 from .settings import Settings
 from .start import get_softmax, make_model, read_model
-from .step import TrainingStep
-from .text import Reader
-from .token_store import TokenStore
-from .tokenize import tokenize
-from .trainer import Diverged, Progress, Trainer, default_precision
 
 CHECKPOINTS, LOG = "checkpoints", "log.jsonl"
 

@@ -17,10 +17,9 @@ from ..formats import (
     read_softmax,
     read_source,
 )
-from .language_model import LanguageModel
-from .schemas import InitializeSettings, VocabularySettings
-from .token_store import TokenStore
-from .vocabulary import BOUNDARIES, UNKNOWN, Vocabulary
+from .corpus import BOUNDARIES, UNKNOWN, TokenStore, Vocabulary
+from .learning import LanguageModel
+from .settings import InitializeSettings, VocabularySettings
 
 
 def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabulary:

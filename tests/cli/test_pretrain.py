@@ -141,7 +141,7 @@ def test_interrupt_writes_a_checkpoint(tmp_path, number):
 def test_second_interrupt_ends_at_once(tmp_path):
     output, code = tmp_path / "run", tmp_path / "slow.py"
     code.write_text(
-        "import time\nfrom spacy_elmo.pretraining.trainer import Trainer\n"
+        "import time\nfrom spacy_elmo.pretraining.learning.trainer import Trainer\n"
         "Trainer.step = lambda self: print('step', flush=True) or time.sleep(1000)\n"
     )
     process = start(output, "--code", str(code))

@@ -13,7 +13,7 @@ from spacy_elmo.pretraining.checkpoints import (
     read_progress,
     read_state,
 )
-from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.learning.processes import Processes
 
 MOMENTS = {"exp_avg.weight": torch.tensor([1.5, -2.0]), "step.weight": torch.tensor(7)}
 STATE = {"random": {"state": 2**127, "text": "ä"}}

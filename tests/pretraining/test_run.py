@@ -11,14 +11,15 @@ from tiny_runs import checkpoint_steps, make_run, pretrain, results, write_text
 
 from spacy_elmo import BiLM
 from spacy_elmo.formats import read_softmax
-from spacy_elmo.pretraining import checkpoints, run_log
+from spacy_elmo.pretraining import checkpoints
 from spacy_elmo.pretraining import results as results_module
-from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.learning.processes import Processes
+from spacy_elmo.pretraining.learning.trainer import Diverged
+from spacy_elmo.pretraining.reports import run_log
+from spacy_elmo.pretraining.reports.run_log import RunLog
 from spacy_elmo.pretraining.results import Results
 from spacy_elmo.pretraining.run import Run
-from spacy_elmo.pretraining.run_log import RunLog
 from spacy_elmo.pretraining.start import read_model
-from spacy_elmo.pretraining.trainer import Diverged
 
 ALWAYS = {"training__checkpoint_minutes": 1e-9}  # a checkpoint after every step
 SHORT = {"training__max_steps": 8, **ALWAYS}
