@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
 from tiny_runs import checkpoint_steps, make_run, pretrain, results, write_text
 
 from spacy_elmo import BiLM
@@ -166,6 +167,31 @@ def test_damaged_checkpoint(tmp_path):
     last.rename(tmp_path / "away")
     run.start(resume=True)
     assert run.trainer.progress.steps == 1
+
+
+def test_checkpoint_that_lacks_something(tmp_path):
+    """Each key of its JSON files, and each tensor of a process's own, is missing once."""
+    pretrain(tmp_path / "run", training__max_steps=1, training__carry_state=True)
+    last = tmp_path / "run/checkpoints/step-000000001"
+    run = make_run(tmp_path / "run", training__carry_state=True)
+    n_missing = 0
+    for name in ("progress.json", "rank-0.json", "rank-0.safetensors"):
+        file = last / name
+        content = file.read_bytes()
+        is_json = file.suffix == ".json"
+        values = json.loads(content) if is_json else load(content)
+        in_batches = [("batches", key) for key in values.get("batches", ())]
+        for *blocks, key in [*((key,) for key in values), *in_batches]:
+            changed = json.loads(content) if is_json else dict(values)
+            block = changed[blocks[0]] if blocks else changed
+            del block[key]
+            file.write_bytes(json.dumps(changed).encode() if is_json else save(changed))
+            with pytest.raises(ValueError, match=rf"step-000000001 is damaged.*'{key}'"):
+                run.start(resume=True)
+            n_missing += 1
+        file.write_bytes(content)
+    assert n_missing > 20
+    run.start(resume=True)
 
 
 def full_after(n_writes, write):

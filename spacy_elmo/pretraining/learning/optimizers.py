@@ -50,10 +50,12 @@ class Optimizer:
         RETURNS: The learn rate.
         """
         rate = self._rates.at(step)
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
+        # Adagrad makes sparse tensors of ours. Without a word on checks, PyTorch warns of them.
+        with torch.sparse.check_sparse_tensor_invariants(enable=False):
+            for optimizer in self._optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.step()
         return rate
 
     def tensors(self) -> Dict[str, Tensor]:

@@ -143,13 +143,21 @@ class Trainer:
         return state, tensors
 
     def set_state(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        """Go on with what ``state()`` gave."""
+        """Go on with what ``state()`` gave. On another kind of device, dropout takes other random
+        numbers: the generators of one can't go on from the states of the other.
+
+        RAISES KeyError: Something is missing.
+        """
         self.batches.set_state(state["batches"])
         self.compute.random.bit_generator.state = state["random"]
         for i, generator in enumerate(self.compute.generators):
-            generator.set_state(tensors[f"generator.{i}"])
+            stored = tensors[f"generator.{i}"]
+            if stored.shape == generator.get_state().shape:  # each kind has a size of its own
+                generator.set_state(stored)
+            else:
+                generator.manual_seed(int(self.compute.random.integers(2**63)))
         self.compute.states = None
-        if "lstm.0.0.hidden" in tensors:
+        if any(name.startswith("lstm.") for name in tensors):
             n_layers = self.model.network.config.lstm.n_layers
             device = self.compute.device
             forward, backward = (

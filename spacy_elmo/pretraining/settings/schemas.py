@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]  # NumPy takes none below, PyTorch none above
 
 
 class _Section(BaseModel):
@@ -67,6 +68,7 @@ class TrainingSettings(_Section):
     max_skipped: So many steps in a row whose loss or gradient isn't finite end training; fewer are
         left out.
     n_process: Processes that tokenize; 0 for one on each core.
+    seed: Of all random numbers.
     """
 
     batch_size: Count
@@ -85,7 +87,7 @@ class TrainingSettings(_Section):
     n_checkpoints: Count
     max_skipped: Count
     n_process: Annotated[int, Field(ge=0)]
-    seed: int
+    seed: Seed
     optimizer: Callable[..., Any]
     logger: Callable[..., Any]
 

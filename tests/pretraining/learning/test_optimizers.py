@@ -1,6 +1,7 @@
 """Updates are compared with the formulas of the papers."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -71,6 +72,20 @@ def test_adagrad():
         optimizer.step(step)
     for parameter, value in zip(model.parameters(), expected):
         np.testing.assert_allclose(parameter.detach(), value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_no_warning_stands_in_the_table_of_a_run(name):
+    """PyTorch's own Adagrad makes sparse tensors, which PyTorch warns of once a process."""
+    model, optimizer = make(name)
+    set_gradients(model, 0)
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            optimizer.step(0)
+    finally:
+        torch.set_warn_always(False)
 
 
 def test_adagrads_defaults_are_bilm_tfs():

@@ -107,6 +107,28 @@ def test_state_is_a_copy_to_go_on_from(trainer):
     assert all(torch.equal(ends[0][1][name], p) for name, p in ends[1][1].items())
 
 
+def test_state_of_another_kind_of_device(tmp_path):
+    """Its generators have states of another size: 16 bytes on CUDA, thousands on the CPU. What
+    comes after is the same each time, and isn't what the run began with."""
+    run = make_run(tmp_path / "run", training__dropout=0.5)
+    run.start(resume=False)
+    trainer = run.trainer
+    first = [generator.get_state() for generator in trainer.compute.generators]
+    trainer.step()
+    state, tensors = trainer.state()
+    cuda = {f"generator.{i}": torch.zeros(16, dtype=torch.uint8) for i in range(2)}
+    seen = []
+    for _ in range(2):
+        trainer.set_state(state, {**tensors, **cuda})
+        seen.append([generator.get_state() for generator in trainer.compute.generators])
+    for i in range(2):
+        assert torch.equal(seen[0][i], seen[1][i])
+        assert not torch.equal(seen[0][i], first[i])
+    assert not torch.equal(*seen[0])
+    trainer.step()
+    assert trainer.progress.skipped == 0
+
+
 @pytest.mark.parametrize(
     ("machine", "in_onednn", "avx512_bf16", "expected"),
     [

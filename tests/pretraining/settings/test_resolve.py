@@ -56,6 +56,7 @@ def test_missing_setting(config, name):
         ("training", "dropout", 1.0), ("training", "max_grad_norm", 0),
         ("training", "checkpoint_minutes", 0), ("training", "n_checkpoints", 0),
         ("training", "max_epochs", 0), ("training", "batch_size", "many"),
+        ("training", "seed", -1), ("training", "seed", 2**64),
         ("vocabulary", "max_size", 0), ("corpus", "train", None),
         ("initialize", "keep_softmax", "perhaps"),
     ],
