@@ -46,7 +46,7 @@ def pretrain(
         import_code(code)
         with show_validation_error(config_path), join_processes(gpu_id) as processes:
             raw = load_config(config_path, overrides=overrides, interpolate=False)
-            settings = resolve(raw)
+            settings = resolve(raw, code)
             if not resume and holds_run(output):
                 raise ValueError(
                     f"{output} holds a run. --resume goes on with it; a new one takes another "

@@ -1,11 +1,13 @@
-"""The text that a biLM learns from. ``text`` reads it from files, ``tokenize`` cuts it into
-sentences of tokens with all cores, ``token_store`` keeps them on disk, ``vocabulary`` says which
-words are predicted, and ``batches`` deals the sentences out to the streams of training."""
+"""The text that a biLM learns from. ``text`` reads it from files, ``tokenization`` cuts it into
+sentences of tokens, and ``tokenize`` does so with all cores, by the processes of ``workers``.
+``token_store`` keeps the tokens on disk, ``vocabulary`` says which words are predicted, and
+``batches`` deals the sentences out to the streams of training."""
 
 from .batches import Batch, Batches
 from .text import Reader, TextFiles
 from .token_store import Chunk, TokenStore
-from .tokenize import Tokenization, tokenize, tokenized_chunks
+from .tokenization import Tokenization
+from .tokenize import tokenize, tokenized_chunks
 from .vocabulary import BOUNDARIES, UNKNOWN, Vocabulary
 
 __all__ = [

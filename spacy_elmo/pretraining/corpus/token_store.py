@@ -193,8 +193,17 @@ def _write(file: BinaryIO, data: Union[bytes, np.ndarray]) -> None:
 
 def _remove(directory: Path) -> None:
     """Remove a store and what a killed run has left of one."""
-    for name in (_DESCRIPTION, *_FILES):
-        (directory / name).unlink(missing_ok=True)
+    # First the file that a reader has mapped: where it has to stay, all of the store does.
+    for name in (*_FILES, _DESCRIPTION):
+        try:
+            (directory / name).unlink(missing_ok=True)
+        except PermissionError as error:  # on Windows, also of a file that someone reads
+            raise PermissionError(
+                error.errno,
+                "The tokens that are there can't be replaced. If another run reads them, this one "
+                "takes another folder (corpus.tokens)",
+                str(directory / name),
+            ) from error
         for leftover in directory.glob(f".{name}.*.tmp"):
             leftover.unlink()
 

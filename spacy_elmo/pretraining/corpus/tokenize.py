@@ -1,89 +1,31 @@
-"""Tokenizes a corpus with all cores, and cuts it into the sentences that the component reads.
+"""Tokenizes a corpus with all cores.
 
 The main process reads the texts, hands them out in chunks and gathers the results in the order of
 the texts, so that these don't depend on the number of processes.
 """
 
 import json
-import multiprocessing
-import os
 import reprlib
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from hashlib import sha256
+from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Optional
 
-import numpy as np
-import spacy
 import tqdm
 from filelock import FileLock
-from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import get_lang_class, registry
 
-from ...spans import SpanGetter, get_sentences
 from .text import Reader, Text
 from .token_store import Chunk, TokenStore, write_store
+from .tokenization import SentenceEncoder, Tokenization
+from .workers import Encode, n_cores, start_workers
 
 CHUNK_CHARACTERS = 500_000  # of the texts that a process is given at once
 _CHARACTERS_A_WORD = 5  # about
-_MAX_WORDS_KNOWN = 200_000  # by a process: 150 MB. spaCy's vocabulary never forgets a word
-_SENTENCES = {"@span_getters": "spacy-elmo.sentences.v1"}  # the component's default
-
-
-@dataclass(frozen=True)
-class Tokenization:
-    """How texts become sentences, in a form that other processes can be given.
-
-    nlp_config: The tokenizer's part of the block [nlp]: "lang" and "tokenizer".
-    tokenizer: The tokenizer's own data, if it has the method ``to_bytes``.
-    get_spans: The span getter's block.
-    """
-
-    nlp_config: dict[str, Any]
-    tokenizer: bytes
-    get_spans: dict[str, Any]
-
-    @classmethod
-    def of(cls, nlp: Language, get_spans: Optional[dict[str, Any]] = None) -> "Tokenization":
-        """nlp: A pipeline whose config says how its tokenizer is made.
-        get_spans: The span getter's block; by default the component's.
-        """
-        config = {key: nlp.config["nlp"][key] for key in ("lang", "tokenizer")}
-        tokenizer: Any = nlp.tokenizer
-        # Registered ones need have nothing but __call__.
-        data = tokenizer.to_bytes(exclude=["vocab"]) if hasattr(tokenizer, "to_bytes") else b""
-        return cls(config, data, get_spans or _SENTENCES)
-
-    def describe(self) -> dict[str, Any]:
-        """What shapes the sentences, as JSON."""
-        return {
-            "spacy": spacy.__version__,
-            "nlp": self.nlp_config,
-            "tokenizer": sha256(self.tokenizer).hexdigest(),
-            "get_spans": self.get_spans,
-        }
-
-    def make_nlp(self) -> Language:
-        """A pipeline with this tokenizer and no components."""
-        nlp = get_lang_class(self.nlp_config["lang"]).from_config({"nlp": self.nlp_config})
-        if self.tokenizer:
-            tokenizer: Any = nlp.tokenizer
-            tokenizer.from_bytes(self.tokenizer, exclude=["vocab"])
-        return nlp
-
-    def make_span_getter(self) -> SpanGetter:
-        """RAISES ConfigValidationError: The span getter's block is wrong."""
-        return registry.resolve({"get_spans": self.get_spans})["get_spans"]
 
 
 def tokenize(
@@ -99,7 +41,7 @@ def tokenize(
     tokenization: How texts become sentences.
     n_process: How many processes tokenize; by default one a core. The store is the same.
     RAISES ValueError: A text is wrong, or there are no words.
-    RAISES OSError: A file can't be read or written, or a process was ended.
+    RAISES OSError: A file can't be read or written, or a process has ended.
     RAISES ImportError: A file needs a package that is missing.
     """
     directory = Path(directory)
@@ -148,14 +90,16 @@ def tokenized_chunks(
         The processes end with the generator.
     RAISES ValueError, OSError, ImportError: As ``tokenize``.
     """
-    n_process = n_process or _n_cores()
-    worker = _Worker(tokenization)  # here, too, so that wrong settings are errors of this process
-    nlp = tokenization.make_nlp()  # of the reader: the worker's own may be replaced
+    n_process = n_process or n_cores()
+    nlp = tokenization.make_nlp()  # which the reader keeps, whatever the encoder makes later
+    encoder = SentenceEncoder(tokenization, nlp)  # also so that what is wrong is an error here
     pending: deque[Future[Chunk]] = deque()
     with ExitStack() as stack:
         bar = tqdm.tqdm(desc="Tokenizing", unit=" words", unit_scale=True, disable=None)
         stack.enter_context(bar)
-        pool = None if n_process == 1 else stack.enter_context(_pool(n_process, tokenization))
+        workers: Optional[Encode] = None
+        if n_process > 1:
+            workers = stack.enter_context(start_workers(n_process, tokenization))
 
         def finish() -> Chunk:
             chunk = pending.popleft().result()
@@ -163,18 +107,11 @@ def tokenized_chunks(
             return chunk
 
         for texts in _in_chunks(map(_check_text, read(nlp))):
-            pending.append(_start(texts, worker, pool))
+            pending.append(_start(texts, encoder, workers))
             if len(pending) > 2 * n_process:  # bounds what is in memory
                 yield finish()
         while pending:
             yield finish()
-
-
-def _n_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return min(os.cpu_count() or 1, 61)  # a pool takes no more on Windows
 
 
 def _check_text(text: Any) -> Text:
@@ -208,88 +145,11 @@ def _in_chunks(texts: Iterable[Text]) -> Iterator[list[Text]]:
 
 
 def _start(
-    texts: list[Text], worker: "_Worker", pool: Optional[ProcessPoolExecutor]
+    texts: list[Text], encoder: SentenceEncoder, workers: Optional[Encode]
 ) -> "Future[Chunk]":
-    """Have a chunk encoded, by the pool if there is one."""
-    if pool is not None and not isinstance(texts[0], Doc):
-        return pool.submit(_encode, texts)
+    """Have a chunk encoded, by other processes if there are any."""
+    if workers is not None and not isinstance(texts[0], Doc):
+        return workers(texts)
     done: Future[Chunk] = Future()
-    done.set_result(worker.encode(texts))
+    done.set_result(encoder.encode(texts))
     return done
-
-
-class _Worker:
-    """Encodes texts, one chunk after the other."""
-
-    def __init__(self, tokenization: Tokenization) -> None:
-        self._tokenization = tokenization
-        self._get_spans = tokenization.make_span_getter()
-        self._renew()
-
-    def encode(self, texts: list[Text]) -> Chunk:
-        if len(self._nlp.vocab) > _MAX_WORDS_KNOWN:
-            self._renew()
-        docs = [self._make_doc(text) for text in texts]
-        ids: dict[str, int] = {}
-        tokens: list[int] = []
-        lengths = []
-        for sentences in get_sentences(docs, self._get_spans):
-            for words, rows, _ in sentences:
-                if len(rows) < len(words):  # a window of a long sentence
-                    words = [words[row] for row in rows.tolist()]
-                if words:
-                    tokens += [ids.setdefault(word, len(ids)) for word in words]
-                    lengths.append(len(words))
-        return Chunk(list(ids), np.array(tokens, "int32"), np.array(lengths, "int64"))
-
-    def _make_doc(self, text: Text) -> Doc:
-        if isinstance(text, Doc):
-            return text
-        if isinstance(text, str):  # not by nlp.make_doc(): only parsers need nlp.max_length
-            return self._nlp.tokenizer(text)
-        return Doc(self._nlp.vocab, words=text)
-
-    def _renew(self) -> None:
-        self._nlp = self._tokenization.make_nlp()
-        # A memory zone would bound the memory, too, but in one the tokenizer doesn't cache.
-        tokenizer: Any = self._nlp.tokenizer
-        if hasattr(tokenizer, "max_cache_size"):  # a language's own may have none
-            tokenizer.max_cache_size = _MAX_WORDS_KNOWN
-
-
-_worker: Optional[_Worker] = None  # of a process of the pool
-
-
-@contextmanager
-def _pool(n_process: int, tokenization: Tokenization) -> Iterator[ProcessPoolExecutor]:
-    """Processes with a worker each. They end when the block ends, or this process."""
-    pool = ProcessPoolExecutor(n_process, initializer=_start_worker, initargs=(tokenization,))
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise ChildProcessError(
-            "A process that tokenized was ended from outside, perhaps for want of memory. Try "
-            "fewer processes."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(tokenization: Tokenization) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt ends the parent, which ends us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker = _Worker(tokenization)
-
-
-def _end_with_parent() -> None:
-    """A process of a pool whose parent was killed would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _encode(texts: list[Text]) -> Chunk:
-    assert _worker is not None
-    return _worker.encode(texts)

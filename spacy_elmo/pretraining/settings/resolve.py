@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, Optional, TypeVar
 
 import spacy
@@ -87,10 +88,11 @@ class Settings:
         return settings
 
 
-def resolve(config: Config) -> Settings:
+def resolve(config: Config, code: Optional[Path] = None) -> Settings:
     """Check a config and make what it names.
 
     config: Sections paths, nlp, corpus, vocabulary, bilm, initialize, training, card.
+    code: The Python file that was imported before, whose registered functions the config may name.
     RAISES ValueError: A section or setting is missing, unknown or wrong.
     """
     config = config.interpolate()
@@ -110,7 +112,7 @@ def resolve(config: Config) -> Settings:
     if "lang" not in blocks["nlp"]:
         raise ValueError("nlp.lang is missing: the language whose tokenizer is used.")
     nlp = spacy.blank(blocks["nlp"]["lang"], config={"nlp": blocks["nlp"]})
-    tokenization = Tokenization.of(nlp, corpus.get_spans)
+    tokenization = Tokenization.of(nlp, corpus.get_spans, code)
     blocks["training"] = registry.resolve({"training": config["training"]})["training"]
     nlp.config = Config({**nlp.config, **config})  # what loggers send to their servers
     initialize = _check(InitializeSettings, "initialize", blocks["initialize"])

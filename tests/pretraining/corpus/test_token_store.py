@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,24 @@ def test_round_trip(tmp_path_factory, chunks):
     assert [store.sentence(i) for i in range(store.n_sentences)] == expected
     flat = [word for words in expected for word in words]
     assert dict(zip(store.words, store.counts.tolist())) == {w: flat.count(w) for w in flat}
+
+
+def test_tokens_that_someone_reads_stay_on_windows(store, monkeypatch):
+    """It removes no file that is mapped."""
+    unlink = Path.unlink
+
+    def refuse(path, missing_ok=False):
+        if path.name in ("tokens.i32", "starts.i64"):
+            raise PermissionError(13, "used by another process", str(path))
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(
+            PermissionError, match=r"another folder \(corpus\.tokens\).*tokens\.i32"
+        ):
+            write(store, [[["new"]]])
+    assert TokenStore.open(store).words == ["a", "b", "c", "d"]
 
 
 def test_a_new_store_replaces_the_old_one(store):
