@@ -78,7 +78,7 @@ def evaluate(
         model, reason = _read_model(source, network, vocabulary)
         if model is None and not asked:
             raise ValueError(f"{reason} Give --words to see the neighbours of words in context.")
-        with TemporaryDirectory(prefix="spacy-elmo-") as directory:
+        with TemporaryDirectory(prefix="spacy-elmo-", ignore_cleanup_errors=True) as directory:
             tokenization = Tokenization.of(spacy.blank(lang))
             store = tokenize(TextFiles(text), Path(directory), tokenization)
             held_out = StoredSentences(store, sentences)

@@ -61,7 +61,7 @@ def _count_words(texts: TextFiles, lang: str, n_process: Optional[int]) -> Dict[
     n_by_word: Dict[str, int] = {}
     tokenization = Tokenization.of(spacy.blank(lang))
     for chunk in tokenized_chunks(texts, tokenization, n_process):
-        for word, n in zip(chunk.words, chunk.counts.tolist()):
+        for word, n in zip(chunk.words, chunk.counts.tolist(), strict=True):
             n_by_word[word] = n_by_word.get(word, 0) + n
     return n_by_word
 

@@ -119,7 +119,7 @@ class StoreWriter:
         """RAISES OSError: The disk is full, or something else is wrong with it."""
         ids = [self._ids.setdefault(word, len(self._ids)) for word in chunk.words]
         self._counts.extend([0] * (len(self._ids) - len(self._counts)))
-        for i, n in zip(ids, chunk.counts.tolist()):
+        for i, n in zip(ids, chunk.counts.tolist(), strict=True):
             self._counts[i] += n
         _write(self._tokens, np.array(ids, "<i4")[chunk.tokens])
         _write(self._starts, (self.n_tokens + np.cumsum(chunk.lengths)).astype("<i8"))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...bilm import BiLMNetwork, Engine
-from .perplexity import Sentences
+from .sentences import Sentences
 
 MAX_CANDIDATES = 1000  # occurrences of a word that are compared with each other
 SENTENCES_AT_A_TIME = 64
@@ -77,8 +77,8 @@ def find_neighbours(
             cosines[:, query] = -torch.inf
             nearest = cosines.topk(min(n_neighbours, len(candidates) - 1))
             layers = [
-                [Neighbour(candidates[i], cosine) for i, cosine in zip(*rows)]
-                for rows in zip(nearest.indices.tolist(), nearest.values.tolist())
+                [Neighbour(candidates[i], cosine) for i, cosine in zip(*rows, strict=True)]
+                for rows in zip(nearest.indices.tolist(), nearest.values.tolist(), strict=True)
             ]
             yield Neighbours(word, candidates[query], layers)
 
@@ -105,5 +105,5 @@ def _vectors(engine: Engine, occurrences: Sequence[Occurrence]) -> Tensor:
         for start in range(0, len(occurrences), SENTENCES_AT_A_TIME):
             batch = occurrences[start : start + SENTENCES_AT_A_TIME]
             layers = engine([occurrence.words for occurrence in batch])
-            vectors += [array[1:, o.position].cpu() for array, o in zip(layers, batch)]
+            vectors += [array[1:, o.position].cpu() for array, o in zip(layers, batch, strict=True)]
         return torch.nn.functional.normalize(torch.stack(vectors, dim=1), dim=2)

@@ -12,33 +12,20 @@ from typing import NamedTuple, Optional, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...bilm import BiLMNetwork
 from ...bilm.inference import Inference
-from ...bilm.kernels import linear, pack_weight
 from ...bilm.lstm import LSTMState
 from ...bilm.network import LSTMStates
 from ...bilm.packing import Packing
 from ...bilm.threads import side_by_side
-from ..corpus import TokenStore, Vocabulary
+from ..corpus import Vocabulary
+from .full_softmax import FullSoftmax, Softmax
+from .sentences import Sentences, cut_streams, streams_of
 
 SORTED_SENTENCES = 4096  # so many are sorted by length at a time, for batches with little waste
 WINDOW = 64  # tokens of each stream that are read together
-MAX_STREAMS = 64
-STREAM_SENTENCES = 50  # at least, so that a stream's begin from zeros hardly counts
-# Logits of so many tokens and words exist at a time: 4 MB, which stay in the processor's cache.
-BLOCK_TOKENS = 256
-BLOCK_WORDS = 4096
-
-
-class Softmax(Protocol):
-    """weight: (n_words, projection_dim). bias: (n_words,)."""
-
-    @property
-    def weight(self) -> Tensor: ...
-    @property
-    def bias(self) -> Tensor: ...
 
 
 class PredictsWords(Protocol):
@@ -50,41 +37,6 @@ class PredictsWords(Protocol):
     def softmax(self) -> Softmax: ...
     @property
     def vocabulary(self) -> Vocabulary: ...
-
-
-class Sentences(Protocol):
-    """The words of each sentence, without boundaries: a list, or something like one."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Sequence[str]: ...
-
-
-class StoredSentences:
-    """The sentences of a store, which are read as they are asked for.
-
-    store: The store.
-    n_sentences: How many; by default all.
-    n_blocks: How many blocks of consecutive sentences they are taken in, which are spread evenly
-        over the store. 1 takes the first sentences.
-    """
-
-    def __init__(
-        self, store: TokenStore, n_sentences: Optional[int] = None, n_blocks: int = 1
-    ) -> None:
-        self.store, self.n_blocks = store, n_blocks
-        n_stored = store.n_sentences
-        self._n_sentences = n_stored if n_sentences is None else min(n_sentences, n_stored)
-
-    def __len__(self) -> int:
-        return self._n_sentences
-
-    def __getitem__(self, index: int, /) -> list[str]:
-        if index >= self._n_sentences:
-            raise IndexError(index)
-        # Blocks begin where _cut() lets streams begin, so that in a stream no sentence is missing.
-        block = ((index + 1) * self.n_blocks - 1) // self._n_sentences
-        n_left_out = self.store.n_sentences - self._n_sentences
-        return self.store.sentence(index + block * n_left_out // self.n_blocks)
 
 
 class Perplexity(NamedTuple):
@@ -138,7 +90,7 @@ def perplexity(
     reader = _Reader(model, sentences)
     if stateful:
         n_streams = n_streams or streams_of(n_sentences)
-        reader.read(_cut(n_sentences, n_streams), WINDOW)
+        reader.read(cut_streams(n_sentences, n_streams), WINDOW)
     else:
         for batch in _batches(sentences, max_batch_tokens):
             reader.read(batch, None)
@@ -146,18 +98,6 @@ def perplexity(
     with np.errstate(over="ignore"):  # of a biLM that has diverged
         forward, backward = np.exp(mean_losses).tolist()
     return Perplexity(forward, backward, n_sentences, reader.n_tokens, reader.n_unknown)
-
-
-def streams_of(n_sentences: int) -> int:
-    """How many streams a text is cut into where the state is carried on."""
-    return min(max(n_sentences // STREAM_SENTENCES, 1), MAX_STREAMS)
-
-
-def _cut(n_sentences: int, n_streams: int) -> list[range]:
-    """Streams of consecutive sentences, of which none is empty."""
-    n_streams = min(max(n_streams, 1), n_sentences)
-    bounds = [i * n_sentences // n_streams for i in range(n_streams + 1)]
-    return [range(start, end) for start, end in pairwise(bounds)]
 
 
 def _batches(sentences: Sentences, max_tokens: int) -> Iterator[list[range]]:
@@ -199,7 +139,7 @@ class _Reader:
         self._sentences, self._vocabulary = sentences, model.vocabulary
         self._boundaries = model.network.config.char_cnn.boundaries
         self._inference = Inference(model.network, "float32")
-        self._softmax = _FullSoftmax(model.softmax)
+        self._softmax = FullSoftmax(model.softmax)
         self._device = model.softmax.weight.device
 
     def read(self, streams: list[range], window: Optional[int]) -> None:
@@ -259,35 +199,12 @@ class _Reader:
             self.n_tokens += len(words)
             self.n_unknown += int((ids == self._vocabulary.unknown_id).sum())
             targets = [self._vocabulary.begin_id, *ids.tolist(), self._vocabulary.end_id]
-            tokens = list(zip([begin, *words, end], targets))
+            tokens = list(zip([begin, *words, end], targets, strict=True))
             forward = (_Token(word, target) for (word, _), (_, target) in pairwise(tokens))
             backward = (_Token(word, target) for (word, _), (_, target) in pairwise(tokens[::-1]))
-            yield from zip(forward, backward)
+            yield from zip(forward, backward, strict=True)
 
 
 def _select(states: LSTMStates, streams: list[int]) -> LSTMStates:
     """The states of some streams, in another order."""
     return [LSTMState(state.hidden[streams], state.cell[streams]) for state in states]
-
-
-class _FullSoftmax:
-    """The softmax over all words.
-
-    softmax: Its weights.
-    """
-
-    def __init__(self, softmax: Softmax) -> None:
-        self._weight, self._bias = softmax.weight.detach(), softmax.bias.detach()
-        blocks = zip(self._weight.split(BLOCK_WORDS), self._bias.split(BLOCK_WORDS))
-        self._blocks = [(pack_weight(weight, "float32"), bias) for weight, bias in blocks]
-
-    def loss(self, x: Tensor, targets: Tensor) -> float:
-        """x: (n_tokens, projection_dim). targets: (n_tokens,).
-        RETURNS: The sum of the tokens' losses, in nats."""
-        total = 0.0
-        for rows, ids in zip(x.split(BLOCK_TOKENS), targets.split(BLOCK_TOKENS)):
-            right = (rows * self._weight[ids]).sum(dim=1) + self._bias[ids]
-            parts = [linear(rows, weight, bias).logsumexp(dim=1) for weight, bias in self._blocks]
-            losses = torch.stack(parts).logsumexp(dim=0) - right
-            total += losses.double().sum().item()
-        return total

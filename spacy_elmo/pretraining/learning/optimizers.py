@@ -30,16 +30,17 @@ class Optimizer:
         learn_rate: LearnRate,
     ) -> None:
         named = dict(model.named_parameters())
-        self._names = [
-            [name for name in named if not is_sparse(name)],
-            [name for name in named if is_sparse(name)],
+        kinds = [
+            (make_dense, [name for name in named if not is_sparse(name)]),
+            (make_sparse, [name for name in named if is_sparse(name)]),
         ]
+        kinds = [(make, names) for make, names in kinds if names]  # PyTorch takes no empty list
+        self._names = [names for _, names in kinds]
         self._parameters = named
         self._remembers = remembers
         self._optimizers = [
             make([named[name] for name in names], lr=1.0)  # replaced at every step
-            for make, names in zip([make_dense, make_sparse], self._names)
-            if names
+            for make, names in kinds
         ]
         self._rates = _Rates(learn_rate)
 
@@ -75,13 +76,13 @@ class Optimizer:
         # Some optimizers remember nothing before their first step.
         if tensors.keys() not in (expected, self.tensors().keys()):
             raise ValueError("It was written with another optimizer or another model.")
-        for names, optimizer in zip(self._names, self._optimizers):
+        for names, optimizer in zip(self._names, self._optimizers, strict=True):
             state = {i: _state_of(name, tensors) for i, name in enumerate(names)}
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state, "param_groups": groups})
 
     def _states(self) -> Iterator[Tuple[str, Dict[str, Any]]]:
-        for names, optimizer in zip(self._names, self._optimizers):
+        for names, optimizer in zip(self._names, self._optimizers, strict=True):
             for name in names:
                 yield name, optimizer.state[self._parameters[name]]
 

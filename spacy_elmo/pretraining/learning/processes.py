@@ -68,7 +68,9 @@ class Processes:
         flat = torch.cat([gradient.flatten() for gradient in dense])
         dist.all_reduce(flat)
         flat /= self.world_size
-        for gradient, mean in zip(dense, flat.split([gradient.numel() for gradient in dense])):
+        for gradient, mean in zip(
+            dense, flat.split([gradient.numel() for gradient in dense]), strict=True
+        ):
             gradient.copy_(mean.view_as(gradient))
 
     def _average_sparse(self, gradient: Tensor) -> Tensor:

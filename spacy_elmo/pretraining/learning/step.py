@@ -62,7 +62,9 @@ class TrainingStep:
         self.device = model.softmax.weight.device
         # One for each direction: threads that share one would take its numbers in any order.
         self.generators = [torch.Generator(self.device) for _ in range(2)]
-        for generator, number in zip(self.generators, self.random.integers(2**63, size=2)):
+        for generator, number in zip(
+            self.generators, self.random.integers(2**63, size=2), strict=True
+        ):
             generator.manual_seed(int(number))
         self._sampler = LogUniformSampler(len(model.vocabulary), n_samples)
 
@@ -93,13 +95,13 @@ class TrainingStep:
         of_encoder = self._side_by_side(
             [
                 partial(torch.autograd.grad, half, encoder_parameters, gradient)
-                for half, gradient in zip(encoded, of_words)
+                for half, gradient in zip(encoded, of_words, strict=True)
             ]
         )
-        for parameter, *gradients in zip(encoder_parameters, *of_encoder):
+        for parameter, *gradients in zip(encoder_parameters, *of_encoder, strict=True):
             parameter.grad = sum(gradients)
-        for stack, result in zip(stacks, results):
-            for parameter, gradient in zip(stack.parameters(), result.gradients[1:]):
+        for stack, result in zip(stacks, results, strict=True):
+            for parameter, gradient in zip(stack.parameters(), result.gradients[1:-2], strict=True):
                 parameter.grad = gradient
         softmax.weight.grad = forward.gradients[-2] + backward.gradients[-2]
         softmax.bias.grad = forward.gradients[-1] + backward.gradients[-1]

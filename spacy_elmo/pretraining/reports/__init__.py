@@ -4,17 +4,17 @@ of each evaluation, which ``loggers`` show as it comes and ``curves`` draws at t
 
 from .curves import plot_curves
 from .loggers import LogStep
-from .model_card import CorpusRecord, HeldOutRecord, RunRecord, Setting, write_model_card
+from .model_card import CardFacts, CorpusFacts, HeldOutFacts, Setting, write_model_card
 from .preview import preview
 from .run_log import Report, RunLog
 
 __all__ = [
-    "CorpusRecord",
-    "HeldOutRecord",
+    "CardFacts",
+    "CorpusFacts",
+    "HeldOutFacts",
     "LogStep",
     "Report",
     "RunLog",
-    "RunRecord",
     "Setting",
     "plot_curves",
     "preview",

@@ -20,7 +20,7 @@ _MAX_FILES = 20  # a corpus may have thousands
 
 
 @dataclass(frozen=True)
-class CorpusRecord:
+class CorpusFacts:
     """A tokenized text.
 
     files: Each file's path or URL, of which the card gives the last part only, and its size in
@@ -37,7 +37,7 @@ class CorpusRecord:
 
 
 @dataclass(frozen=True)
-class HeldOutRecord:
+class HeldOutFacts:
     """What the finished biLM makes of the held-out text.
 
     corpus: The text.
@@ -47,7 +47,7 @@ class HeldOutRecord:
     stateful: Whether the LSTMs' state was carried from sentence to sentence.
     """
 
-    corpus: CorpusRecord
+    corpus: CorpusFacts
     perplexity_forward: float
     perplexity_backward: float
     n_unknown: int
@@ -61,8 +61,8 @@ def software_versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class RunRecord:
-    """What a model card tells of a run.
+class CardFacts:
+    """What a model card tells: of a run and of the biLM that it made.
 
     name: The biLM's name, that of its directory.
     lang: Code of the spaCy language whose tokenizer was used.
@@ -87,17 +87,17 @@ class RunRecord:
     config: BiLMConfig
     n_parameters: int
     vocabulary_size: int
-    corpus: CorpusRecord
+    corpus: CorpusFacts
     n_trained: int
     seconds: float
     settings: Mapping[str, Setting]
-    held_out: Optional[HeldOutRecord] = None
+    held_out: Optional[HeldOutFacts] = None
     started_from: Optional[str] = None
     licence: Optional[str] = None
     versions: Mapping[str, str] = field(default_factory=software_versions)
 
 
-def write_model_card(record: RunRecord, path: Path) -> None:
+def write_model_card(record: CardFacts, path: Path) -> None:
     """Write a model card.
 
     record: What it tells.
@@ -107,7 +107,7 @@ def write_model_card(record: RunRecord, path: Path) -> None:
         temporary.write_text(model_card(record), encoding="utf-8", newline="\n")
 
 
-def model_card(record: RunRecord) -> str:
+def model_card(record: CardFacts) -> str:
     """A model card in Markdown; the same for the same record.
 
     record: What it tells.
@@ -145,7 +145,7 @@ source = "./{name}"
 ```"""
 
 
-def _rows(record: RunRecord) -> dict[str, str]:
+def _rows(record: CardFacts) -> dict[str, str]:
     corpus, config = record.corpus, record.config
     epochs = record.n_trained / corpus.n_tokens
     rows = {
@@ -187,7 +187,7 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _perplexity(held_out: Optional[HeldOutRecord], vocabulary_size: int) -> str:
+def _perplexity(held_out: Optional[HeldOutFacts], vocabulary_size: int) -> str:
     if held_out is None:
         return "not measured"
     start = "the state carried on" if held_out.stateful else "each from a zero state"
@@ -200,11 +200,11 @@ def _perplexity(held_out: Optional[HeldOutRecord], vocabulary_size: int) -> str:
     )
 
 
-def _size_of(corpus: CorpusRecord) -> str:
+def _size_of(corpus: CorpusFacts) -> str:
     return f"{corpus.n_sentences:,} sentences of {corpus.n_tokens:,} tokens"
 
 
-def _files(corpus: CorpusRecord) -> str:
+def _files(corpus: CorpusFacts) -> str:
     lines = [
         f"- `{_last_part(path)}`" + ("" if size is None else f", {format_size(size)}")
         for path, size in corpus.files[:_MAX_FILES]

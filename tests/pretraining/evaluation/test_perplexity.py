@@ -14,7 +14,9 @@ from spacy_elmo.bilm import Engine
 from spacy_elmo.formats import SoftmaxWeights, read_hdf5, read_softmax, read_source, read_words
 from spacy_elmo.pretraining.corpus.token_store import TokenStore
 from spacy_elmo.pretraining.corpus.vocabulary import Vocabulary
-from spacy_elmo.pretraining.evaluation.perplexity import Perplexity, StoredSentences, perplexity
+from spacy_elmo.pretraining.evaluation import full_softmax
+from spacy_elmo.pretraining.evaluation.perplexity import Perplexity, perplexity
+from spacy_elmo.pretraining.evaluation.sentences import StoredSentences, cut_streams, streams_of
 
 module = import_module("spacy_elmo.pretraining.evaluation.perplexity")  # not the function
 
@@ -141,8 +143,8 @@ def test_the_number_of_streams_leaves_each_50_sentences(model, monkeypatch):
 
 
 def test_batches_and_blocks_do_not_matter(model, by_hand, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK_TOKENS", 5)
-    monkeypatch.setattr(module, "BLOCK_WORDS", 4)
+    monkeypatch.setattr(full_softmax, "BLOCK_TOKENS", 5)
+    monkeypatch.setattr(full_softmax, "BLOCK_WORDS", 4)
     monkeypatch.setattr(module, "SORTED_SENTENCES", 3)
     expected = pytest.approx(by_hand(model, TEXT, False), rel=1e-5)
     for max_batch_tokens in (1, 10, 30):
@@ -238,11 +240,11 @@ def test_blocks_are_spread_over_the_store(n_sentences, n_blocks, expected):
 @pytest.mark.parametrize("n_sentences", [1, 49, 100, 730, 4999])
 def test_the_sentences_of_a_stream_follow_each_other(n_stored, n_sentences):
     n_sentences = min(n_sentences, n_stored)
-    n_streams = module.streams_of(n_sentences)
+    n_streams = streams_of(n_sentences)
     sentences = StoredSentences(numbered(n_stored), n_sentences, n_streams)
     numbers = [int(word) for (word,) in sentences]
     assert len(numbers) == n_sentences and np.all(np.diff(numbers) > 0)
-    for stream in module._cut(n_sentences, n_streams):
+    for stream in cut_streams(n_sentences, n_streams):
         assert np.all(np.diff(numbers[stream.start : stream.stop]) == 1)
     if n_streams > 1:
         last = n_stored - numbers[-1] - 1

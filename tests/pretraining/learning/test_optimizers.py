@@ -129,6 +129,18 @@ def test_it_goes_on_from_its_tensors_to_the_bit(name, n_steps):
         assert value.dtype == other.tensors()[key].dtype
 
 
+@pytest.mark.parametrize("is_sparse", [True, False])
+def test_a_model_whose_gradients_are_of_one_kind(is_sparse):
+    model = nn.Embedding(5, 2, sparse=is_sparse)
+    optimizer = configure_adam()(model, lambda name: is_sparse)
+    model(torch.tensor([1, 3])).sum().backward()
+    optimizer.step(0)
+    tensors = optimizer.tensors()
+    assert tensors.keys() == {"step.weight", "exp_avg.weight", "exp_avg_sq.weight"}
+    optimizer.set_tensors(tensors)
+    assert optimizer.tensors().keys() == tensors.keys()
+
+
 def test_tensors_of_another_optimizer_are_refused():
     model, adam = make("Adam")
     set_gradients(model, 0)

@@ -8,9 +8,9 @@ from spacy_elmo import BiLM
 from spacy_elmo.cli._card import find_licence
 from spacy_elmo.formats import read_native, write_native
 from spacy_elmo.pretraining.reports.model_card import (
-    CorpusRecord,
-    HeldOutRecord,
-    RunRecord,
+    CardFacts,
+    CorpusFacts,
+    HeldOutFacts,
     model_card,
     software_versions,
     write_model_card,
@@ -19,7 +19,7 @@ from spacy_elmo.pretraining.reports.model_card import (
 
 @pytest.fixture
 def record(make_network):
-    corpus = CorpusRecord(
+    corpus = CorpusFacts(
         files=[
             ("/home/ada/corpora/news.txt.gz", 23_041_000),
             ("https://example.org/texts/books.jsonl?token=secret#part", 1500),
@@ -29,13 +29,13 @@ def record(make_network):
         n_tokens=2_000_000,
         n_distinct_words=81_234,
     )
-    held_out = CorpusRecord(
+    held_out = CorpusFacts(
         files=[("/home/ada/corpora/heldout.txt", 512)],
         n_sentences=1500,
         n_tokens=40_000,
         n_distinct_words=7_000,
     )
-    return RunRecord(
+    return CardFacts(
         name="my_bilm",
         lang="en",
         span_getter="spacy-elmo.sentences.v1",
@@ -54,7 +54,7 @@ def record(make_network):
             "Mixed precision": False,
             "Schedule": "warm-up | cosine",
         },
-        held_out=HeldOutRecord(held_out, 337.04, 361.2, n_unknown=1300, stateful=False),
+        held_out=HeldOutFacts(held_out, 337.04, 361.2, n_unknown=1300, stateful=False),
         licence="MIT",
         versions={"spacy-elmo": "0.1.0", "torch": "2.13.0", "Python": "3.11.9"},
     )
@@ -67,33 +67,40 @@ def rows(card):
     return dict(found)
 
 
-def test_the_card_of_a_run(record):
+@pytest.mark.parametrize(
+    ("row", "facts"),
+    [
+        ("Architecture", "relu; 3·1, 4·2, 5·3; 1 highway; 2 LSTM; 7 cells; clipped at 3"),
+        ("Layers", "3; 10"),
+        ("Parameters", "3,012,345"),
+        ("Tokenization", "en; spacy-elmo.sentences.v1"),
+        ("Training text", "100,000; 2,000,000; 81,234"),
+        ("Vocabulary", "72,822"),
+        ("Trained on", "5M; 2.50 epochs"),
+        ("Time", "2:31:07"),
+        # 1,300 of 40,000 tokens are unknown
+        ("Held-out perplexity", "337.0 forward; 361.2 backward; 72,822; 1,500; 40,000; 3.2%"),
+        ("Held-out perplexity", "zero state"),
+        ("Software", "spacy-elmo 0.1.0; torch 2.13.0; Python 3.11.9"),
+        ("Licence", "MIT"),
+    ],
+)
+def test_what_is_known_of_a_run_stands_in_its_row(record, row, facts):
+    told = rows(model_card(record))[row]
+    for fact in facts.split("; "):
+        assert re.search(rf"(?<![\d,.]){re.escape(fact)}(?!\d)", told), fact
+
+
+def test_every_setting_has_a_row(record):
+    """Numbers, words, nothing, yes or no; and what would end a cell doesn't."""
     card = model_card(record)
     assert card.startswith("# my_bilm\n")
-    assert rows(card) == {
-        "Architecture": "character CNN (embeddings of 4; filters 3·1, 4·2, 5·3; relu), "
-        "1 highway layer, projection to 5; 2 LSTM layers a direction of 7 cells, projected to 5; "
-        "skip connections, cells clipped at 3",
-        "Layers": "3 of width 10",
-        "Parameters": "3,012,345 (without the softmax)",
-        "Tokenization": "spaCy's `en`, cut into sentences by `spacy-elmo.sentences.v1`",
-        "Training text": "100,000 sentences of 2,000,000 tokens, 81,234 distinct words",
-        "Vocabulary": "72,822 words, with `<S>`, `</S>` and `<UNK>`",
-        "Trained on": "5M tokens (2.50 epochs)",
-        "Time": "2:31:07 (hours, minutes, seconds)",
-        "Held-out perplexity": "337.0 forward, 361.2 backward: full softmax over 72,822 words, "
-        "1,500 sentences of 40,000 tokens, each from a zero state; 3.2% of the tokens are outside "
-        "the vocabulary",
-        "Software": "spacy-elmo 0.1.0, torch 2.13.0, Python 3.11.9",
-        "Licence": "MIT",
-        "Optimizer": "Adam",
-        "Learning rate": "0.002",
-        "Tokens a window": "20",
-        "Samples": "8,192",
-        "Gradient norm": "none",
-        "Mixed precision": "no",
-        "Schedule": "warm-up \\| cosine",
-    }
+    table = rows(card)
+    assert record.settings.keys() <= table.keys()
+    assert (table["Optimizer"], table["Learning rate"]) == ("Adam", "0.002")
+    assert (table["Samples"], table["Tokens a window"]) == ("8,192", "20")
+    assert (table["Gradient norm"], table["Mixed precision"]) == ("none", "no")
+    assert table["Schedule"] == "warm-up \\| cosine"
 
 
 def test_files_are_named_without_their_places(record):

@@ -26,8 +26,8 @@ _WHOLE = "whole"
 
 
 @dataclass
-class Progress:
-    """How far a run has come.
+class Finished:
+    """What an unfinished output has in finished shards.
 
     settings: What shapes the vectors.
     n_shards: Finished shards.
@@ -48,7 +48,7 @@ def partial_folder(output: Path) -> Path:
     return output.with_name(output.name + ".partial")
 
 
-def embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Path) -> Progress:
+def embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Path) -> Finished:
     """Embed a corpus, or go on with it.
 
     corpus: The input.
@@ -62,7 +62,7 @@ def embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pat
         return _embed_corpus(corpus, embedder, writer, output)
 
 
-def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Path) -> Progress:
+def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Path) -> Finished:
     folder = partial_folder(output)
     progress = _start(folder, embedder.settings)
     digest = sha256()
@@ -93,7 +93,7 @@ def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pa
                 docs = _take_shard(corpus.records, embedder, digest)
                 if not docs:
                     break
-                done = Progress(
+                done = Finished(
                     settings=progress.settings,
                     n_shards=progress.n_shards + 1,
                     n_docs=progress.n_docs + len(docs),
@@ -137,15 +137,15 @@ def _alone(output: Path) -> Iterator[None]:
         lock.release()
 
 
-def _start(folder: Path, settings: Dict[str, Any]) -> Progress:
+def _start(folder: Path, settings: Dict[str, Any]) -> Finished:
     """Where to begin: at the start, or where a run with the same settings ended."""
     for leftover in folder.glob(".*.tmp"):  # of a run that was killed while it wrote
         leftover.unlink()
     path = folder / _PROGRESS
     if not path.exists():
-        return Progress(settings)
+        return Finished(settings)
     try:
-        progress = Progress(**srsly.read_json(path))
+        progress = Finished(**srsly.read_json(path))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged. Delete {folder} to begin anew.") from error
     changes = [

@@ -15,7 +15,7 @@ from helpers import save_tiny_bilm
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
-from spacy_elmo.cli import _run, elmo_cli
+from spacy_elmo.cli import _shards, elmo_cli
 from spacy_elmo.cli._embedder import Embedder
 
 OUTPUTS = (".spacy", ".hdf5", ".parquet")
@@ -29,7 +29,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr(_run, "SHARD_TOKENS", 40)
+    monkeypatch.setattr(_shards, "SHARD_TOKENS", 40)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def progress_of(tmp_path, output="out.hdf5"):
 def test_killed_anywhere(embed, source, kill, tmp_path, monkeypatch, suffix):
     """At every renaming of a file, before and after it: the output is whole or not there, and the
     same command gives the same bytes as one that was never ended."""
-    monkeypatch.setattr(_run, "SHARD_TOKENS", 80)
+    monkeypatch.setattr(_shards, "SHARD_TOKENS", 80)
     output = tmp_path / f"out{suffix}"
     embed(lines=LINES, output=output.name)
     unbroken = output.read_bytes()
@@ -124,7 +124,7 @@ def test_killed_anywhere(embed, source, kill, tmp_path, monkeypatch, suffix):
 
 KILLS_ITSELF = """
 import os, signal
-from spacy_elmo.cli import _run, elmo_cli
+from spacy_elmo.cli import _shards, elmo_cli
 from spacy_elmo.cli._embedder import Embedder
 
 embed = Embedder.embed
@@ -138,7 +138,7 @@ def dying(self, docs):
         n += 1
         yield doc
 
-_run.SHARD_TOKENS = 40
+_shards.SHARD_TOKENS = 40
 Embedder.embed = dying
 elmo_cli()
 """
