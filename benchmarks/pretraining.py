@@ -28,12 +28,12 @@ from spacy.util import load_config
 from timing import Figures, Peer, median_ratio, seconds_of, take_turns
 from wasabi import msg
 
-from spacy_elmo.pretraining.batches import Batch
-from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.corpus.batches import Batch
+from spacy_elmo.pretraining.learning.processes import Processes
+from spacy_elmo.pretraining.learning.sampled_softmax import BLOCK_TOKENS
+from spacy_elmo.pretraining.learning.trainer import Trainer
 from spacy_elmo.pretraining.run import Run
-from spacy_elmo.pretraining.settings import Settings, resolve
-from spacy_elmo.pretraining.softmax import BLOCK_TOKENS
-from spacy_elmo.pretraining.trainer import Trainer
+from spacy_elmo.pretraining.settings.resolve import Settings, resolve
 
 CONFIG = Path(__file__).parents[1] / "configs" / "pretrain.cfg"
 PRECISIONS = ("float32", "bfloat16")  # of matrix products; the latter is mixed precision

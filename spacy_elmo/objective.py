@@ -14,10 +14,9 @@ from thinc.types import Floats1d
 
 from .formats import read_softmax
 from .layers import BiLMShim
-from .pretraining.language_model import LanguageModel
-from .pretraining.sentence_loss import SentenceLoss
+from .pretraining.corpus import Vocabulary
+from .pretraining.learning import LanguageModel, SentenceLoss
 from .pretraining.start import with_softmax
-from .pretraining.vocabulary import Vocabulary
 from .spans import SpanGetter, get_sentences
 
 Objective = Callable[[Vocab, Model], Model]

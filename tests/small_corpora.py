@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from spacy_elmo.pretraining.token_store import TokenStore
-from spacy_elmo.pretraining.vocabulary import Vocabulary
+from spacy_elmo.pretraining.corpus.token_store import TokenStore
+from spacy_elmo.pretraining.corpus.vocabulary import Vocabulary
 
 
 def make_store(sentences):

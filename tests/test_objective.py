@@ -19,9 +19,9 @@ from spacy.util import load_config_from_str, load_model_from_config, registry
 from thinc.api import Adam, fix_random_seed
 
 from spacy_elmo.formats import SoftmaxWeights, read_source, write_native
-from spacy_elmo.pretraining.perplexity import perplexity
+from spacy_elmo.pretraining.corpus.vocabulary import Vocabulary
+from spacy_elmo.pretraining.evaluation.perplexity import perplexity
 from spacy_elmo.pretraining.start import with_softmax
-from spacy_elmo.pretraining.vocabulary import Vocabulary
 
 TEXTS = ["The bank of the river.", "He sat on the bank. He sat on it.", "Money is in the bank!"]
 WORDS = "</S> <S> <UNK> the bank . He sat on The of river it Money is in !".split()  # noqa: SIM905

@@ -6,11 +6,11 @@ import torch
 from small_corpora import make_store, make_vocabulary, random_sentences
 
 from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
-from spacy_elmo.pretraining.batches import Batches
-from spacy_elmo.pretraining.language_model import LanguageModel
-from spacy_elmo.pretraining.optimizers import configure_adam
-from spacy_elmo.pretraining.step import TrainingStep
-from spacy_elmo.pretraining.trainer import Trainer
+from spacy_elmo.pretraining.corpus.batches import Batches
+from spacy_elmo.pretraining.learning.language_model import LanguageModel
+from spacy_elmo.pretraining.learning.optimizers import configure_adam
+from spacy_elmo.pretraining.learning.step import TrainingStep
+from spacy_elmo.pretraining.learning.trainer import Trainer
 
 OPTIONS = {
     "lstm": {

@@ -13,7 +13,7 @@ from ..records import open_input
 from ._embedder import Embedder, blank_pipeline
 from ._help import SOURCE, TEXTS
 from ._outputs import OUTPUTS, make_writer
-from ._run import embed_corpus, partial_folder
+from ._shards import embed_corpus, partial_folder
 
 
 class DType(str, Enum):

@@ -14,12 +14,17 @@ from wasabi import msg
 from ..api import BiLM
 from ..bilm import BiLMNetwork
 from ..formats import MissingVocabulary, read_softmax
-from ..pretraining.language_model import LanguageModel
-from ..pretraining.neighbours import Neighbours, Occurrence, find_neighbours
-from ..pretraining.perplexity import Sentences, StoredSentences, perplexity
+from ..pretraining.corpus import TextFiles, Tokenization, tokenize
+from ..pretraining.evaluation import (
+    Neighbours,
+    Occurrence,
+    Sentences,
+    StoredSentences,
+    find_neighbours,
+    perplexity,
+)
+from ..pretraining.learning import LanguageModel
 from ..pretraining.start import with_softmax
-from ..pretraining.text import TextFiles
-from ..pretraining.tokenize import Tokenization, tokenize
 from ._help import SOURCE, TEXTS, VOCABULARY
 
 _CONTEXT = 8  # words that are shown on each side of an occurrence
@@ -73,7 +78,7 @@ def evaluate(
         model, reason = _read_model(source, network, vocabulary)
         if model is None and not asked:
             raise ValueError(f"{reason} Give --words to see the neighbours of words in context.")
-        with TemporaryDirectory(prefix="spacy-elmo-") as directory:
+        with TemporaryDirectory(prefix="spacy-elmo-", ignore_cleanup_errors=True) as directory:
             tokenization = Tokenization.of(spacy.blank(lang))
             store = tokenize(TextFiles(text), Path(directory), tokenization)
             held_out = StoredSentences(store, sentences)

@@ -10,11 +10,10 @@ from spacy.util import load_config
 from wasabi import msg
 
 from ..pretraining.checkpoints import last_checkpoint
-from ..pretraining.processes import join_processes
+from ..pretraining.learning import Diverged, join_processes
 from ..pretraining.results import LAST
 from ..pretraining.run import CHECKPOINTS, Run, holds_run
 from ..pretraining.settings import resolve
-from ..pretraining.trainer import Diverged
 
 
 def pretrain(
@@ -47,7 +46,7 @@ def pretrain(
         import_code(code)
         with show_validation_error(config_path), join_processes(gpu_id) as processes:
             raw = load_config(config_path, overrides=overrides, interpolate=False)
-            settings = resolve(raw)
+            settings = resolve(raw, code)
             if not resume and holds_run(output):
                 raise ValueError(
                     f"{output} holds a run. --resume goes on with it; a new one takes another "

@@ -8,9 +8,7 @@ import typer
 from wasabi import msg
 
 from ..formats.files import replacing
-from ..pretraining.text import TextFiles
-from ..pretraining.tokenize import Tokenization, tokenized_chunks
-from ..pretraining.vocabulary import Vocabulary
+from ..pretraining.corpus import TextFiles, Tokenization, Vocabulary, tokenized_chunks
 from ._help import TEXTS
 
 
@@ -63,7 +61,7 @@ def _count_words(texts: TextFiles, lang: str, n_process: Optional[int]) -> Dict[
     n_by_word: Dict[str, int] = {}
     tokenization = Tokenization.of(spacy.blank(lang))
     for chunk in tokenized_chunks(texts, tokenization, n_process):
-        for word, n in zip(chunk.words, chunk.counts.tolist()):
+        for word, n in zip(chunk.words, chunk.counts.tolist(), strict=True):
             n_by_word[word] = n_by_word.get(word, 0) + n
     return n_by_word
 

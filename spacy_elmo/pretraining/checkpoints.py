@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..formats.native import read_tensors
-from .processes import Processes
+from .learning import Processes
 
 _PREFIX, _TEMPORARY = "step-", ".tmp"
 _NAME = re.compile(rf"{_PREFIX}(\d+)")
@@ -63,7 +64,7 @@ class Checkpoints:
         rank = self.processes.rank
         if self.processes.is_first:
             for leftover in self.folder.glob(f".{_PREFIX}*{_TEMPORARY}"):  # of a killed run
-                shutil.rmtree(leftover)
+                shutil.rmtree(leftover, ignore_errors=leftover != temporary)
             temporary.mkdir(parents=True)
         self.processes.wait()
         try:
@@ -83,8 +84,7 @@ class Checkpoints:
                 os.replace(temporary, final)
                 _flush_folder(self.folder)
                 for old in sorted(_all(self.folder), key=_step)[: -self.n_kept]:
-                    # Renamed first: whoever is killed here leaves no half of a checkpoint.
-                    shutil.rmtree(old.rename(_temporary(old)))
+                    _remove(old)
         except BaseException:
             if self.processes.is_first:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -131,6 +131,13 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix(_PREFIX))
 
 
+def _remove(checkpoint: Path) -> None:
+    """Remove an old checkpoint; one that someone has open stays on Windows until the next one."""
+    with suppress(PermissionError):
+        # Renamed first: whoever is killed here leaves no half of a checkpoint.
+        shutil.rmtree(checkpoint.rename(_temporary(checkpoint)))
+
+
 def _temporary(checkpoint: Path) -> Path:
     return checkpoint.with_name(f".{checkpoint.name}{_TEMPORARY}")
 
@@ -162,7 +169,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
 def _flush(files: Iterable[Path]) -> None:
     """A machine that goes down after the rename must not leave empty files behind it."""
     for path in files:
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
 
 

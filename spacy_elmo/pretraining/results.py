@@ -8,16 +8,12 @@ from wasabi import msg
 
 from ..formats import read_softmax, write_native
 from ..formats.files import replacing
-from .curves import plot_curves
-from .language_model import LanguageModel
-from .model_card import CorpusRecord, HeldOutRecord, RunRecord, write_model_card
-from .perplexity import Perplexity, StoredSentences, perplexity, streams_of
-from .processes import Processes
-from .run_log import Report
+from .corpus import TokenStore
+from .evaluation import Perplexity, StoredSentences, perplexity, streams_of
+from .learning import LanguageModel, Processes, Progress
+from .reports import CardFacts, CorpusFacts, HeldOutFacts, Report, plot_curves, write_model_card
 from .settings import Settings
 from .start import get_softmax, read_model
-from .token_store import TokenStore
-from .trainer import Progress
 
 LAST, BEST = "model-last", "model-best"
 _BEST_RECORD = "best.json"  # in the run's folder
@@ -47,7 +43,7 @@ class Results:
         self.settings, self.output, self.processes = settings, output, processes
         self.train_store, self.dev_store = train_store, dev_store
         self.keep_softmax = keep_softmax
-        self._measured: dict[int, Optional[HeldOutRecord]] = {}  # by step
+        self._measured: dict[int, Optional[HeldOutFacts]] = {}  # by step
 
     def evaluate(
         self, model: LanguageModel, max_words: Optional[int] = None
@@ -130,7 +126,7 @@ class Results:
     ) -> None:
         settings = self.settings
         config = model.network.config
-        record = RunRecord(
+        record = CardFacts(
             name=settings.card.name or directory.name,
             lang=settings.config["nlp"]["lang"],
             span_getter=settings.corpus.get_spans["@span_getters"],
@@ -147,17 +143,17 @@ class Results:
         )
         write_model_card(record, directory / "README.md")
 
-    def _held_out(self, model: LanguageModel, step: int) -> Optional[HeldOutRecord]:
+    def _held_out(self, model: LanguageModel, step: int) -> Optional[HeldOutFacts]:
         """On all of the held-out text, once if the last biLM is the best one."""
         if step not in self._measured:
             self._measured[step] = self._measure(model)
         return self._measured[step]
 
-    def _measure(self, model: LanguageModel) -> Optional[HeldOutRecord]:
+    def _measure(self, model: LanguageModel) -> Optional[HeldOutFacts]:
         result = self.evaluate(model)
         if result is None or self.dev_store is None:
             return None
-        return HeldOutRecord(
+        return HeldOutFacts(
             corpus=_corpus(self.dev_store, self.settings.readers.dev),
             perplexity_forward=result.forward,
             perplexity_backward=result.backward,
@@ -166,10 +162,10 @@ class Results:
         )
 
 
-def _corpus(store: TokenStore, read: Any) -> CorpusRecord:
+def _corpus(store: TokenStore, read: Any) -> CorpusFacts:
     files = read.files() if hasattr(read, "files") else []
     sizes = [(name, Path(name).stat().st_size if Path(name).exists() else None) for name in files]
-    return CorpusRecord(sizes, store.n_sentences, store.n_tokens, len(store.words))
+    return CorpusFacts(sizes, store.n_sentences, store.n_tokens, len(store.words))
 
 
 def _source(source: Union[str, list[str], None]) -> Optional[str]:

@@ -6,26 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from wasabi import msg
 
 from ..formats import write_native
-from .batches import Batches
 from .checkpoints import Checkpoints, read_optimizer, read_progress, read_state
+from .corpus import Batches, Reader, TokenStore, tokenize
 from .interrupts import Interrupt, interrupts
-from .loggers import LogStep
-from .preview import preview
-from .processes import Processes
+from .learning import Diverged, Processes, Progress, Trainer, TrainingStep, default_precision
+from .reports import LogStep, Report, RunLog, preview
 from .results import BEST, LAST, Results
-from .run_log import Report, RunLog
 from .settings import Settings
 from .start import get_softmax, make_model, read_model
-from .step import TrainingStep
-from .text import Reader
-from .token_store import TokenStore
-from .tokenize import tokenize
-from .trainer import Diverged, Progress, Trainer, default_precision
 
 CHECKPOINTS, LOG = "checkpoints", "log.jsonl"
 
@@ -298,6 +291,16 @@ class Run:
 
     def _resume(self, checkpoint: Path) -> None:
         try:
+            self._go_on_from(checkpoint)
+        except KeyError as error:
+            raise _unusable(checkpoint, f"it lacks {error}.") from error
+        if self.processes.is_first:
+            msg.info(f"Going on from {checkpoint}")
+
+    def _go_on_from(self, checkpoint: Path) -> None:
+        """RAISES KeyError: The checkpoint lacks something.
+        RAISES ValueError: It is damaged, or of another run."""
+        try:
             progress = read_progress(checkpoint)
             optimizer = read_optimizer(checkpoint)
             state = read_state(checkpoint, self.processes.rank)
@@ -323,8 +326,6 @@ class Run:
         except ValueError as error:
             raise ValueError(f"Can't go on from {checkpoint}. {error}") from error
         self.trainer.set_state(*state)
-        if self.processes.is_first:
-            msg.info(f"Going on from {checkpoint}")
 
     def _finish(self, diverged: bool) -> None:
         """Write the biLMs.
@@ -358,7 +359,7 @@ def _lost(progress: Progress) -> str:
     return f"The loss isn't finite since step {first:,}."
 
 
-def _unusable(checkpoint: Path, error: ValueError) -> ValueError:
+def _unusable(checkpoint: Path, error: Union[ValueError, str]) -> ValueError:
     return ValueError(
         f"The checkpoint {checkpoint} is damaged: {error} Remove this folder to go on from the "
         "checkpoint before it."

@@ -17,10 +17,9 @@ from ..formats import (
     read_softmax,
     read_source,
 )
-from .language_model import LanguageModel
-from .schemas import InitializeSettings, VocabularySettings
-from .token_store import TokenStore
-from .vocabulary import BOUNDARIES, UNKNOWN, Vocabulary
+from .corpus import BOUNDARIES, UNKNOWN, TokenStore, Vocabulary
+from .learning import LanguageModel
+from .settings import InitializeSettings, VocabularySettings
 
 
 def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabulary:
@@ -30,7 +29,7 @@ def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabula
     store: The training text.
     RAISES ValueError: There is no such file, or no words are left.
     """
-    counts = dict(zip(store.words, store.counts.tolist()))
+    counts = dict(zip(store.words, store.counts.tolist(), strict=True))
     if settings.path is None:
         return Vocabulary.from_counts(
             counts, min_count=settings.min_count, max_size=settings.max_size
@@ -134,7 +133,7 @@ def _take_rows(model: LanguageModel, softmax: SoftmaxWeights) -> None:
     """The rows of words that both vocabularies know."""
     rows = {word: row for row, word in enumerate(softmax.words)}
     pairs = [(i, rows[word]) for i, word in enumerate(model.vocabulary.words) if word in rows]
-    ours, theirs = (torch.tensor(side, dtype=torch.int64) for side in zip(*pairs))
+    ours, theirs = (torch.tensor(side, dtype=torch.int64) for side in zip(*pairs, strict=True))
     with torch.no_grad():
         model.softmax.weight[ours] = softmax.weight[theirs]
         model.softmax.bias[ours] = softmax.bias[theirs]

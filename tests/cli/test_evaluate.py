@@ -6,8 +6,8 @@ import torch
 
 from spacy_elmo import BiLM
 from spacy_elmo.formats import SoftmaxWeights, read_softmax
-from spacy_elmo.pretraining.perplexity import perplexity
-from spacy_elmo.pretraining.vocabulary import Vocabulary
+from spacy_elmo.pretraining.corpus.vocabulary import Vocabulary
+from spacy_elmo.pretraining.evaluation.perplexity import perplexity
 
 TEXT = "He sat on the bank. She left.\n\nThe bank lends money!\n"
 SENTENCES = [

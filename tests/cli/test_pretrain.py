@@ -12,24 +12,34 @@ import pytest
 import spacy
 import torch
 from spacy.tokens import DocBin
-from tiny_runs import arguments, checkpoint_steps, results
+from tiny_runs import arguments, checkpoint_steps, memory_of_runs, results
 
 from spacy_elmo import BiLM
+from spacy_elmo.pretraining import results as results_module
 
 ALWAYS = {"training__checkpoint_minutes": 1e-9}  # a checkpoint after every step
 SHORT = {"training__max_steps": 8, **ALWAYS}
 LONG = {"training__max_steps": 120, "training__eval_frequency": 20, **ALWAYS}
 
-# The begin of a module of --code: kills the process at the n-th call of a function.
+# A module of --code: while the fourth checkpoint is written, kills the process right before
+# something happens to a file.
 KILL = """
-import os, signal, shutil
-def at(number, function):
-    calls = iter(range(1, number))
-    def wrapped(*arguments, **options):
-        if next(calls, None) is None:
+import os, signal, sys
+from pathlib import Path
+from spacy_elmo.pretraining.checkpoints import Checkpoints
+save, moment = Checkpoints.save, {moment!r}
+is_watched = False
+def watch(event, arguments):
+    if is_watched and event in ("open", "os.rename", "shutil.rmtree"):
+        names = [Path(path).name for path in arguments[:2] if isinstance(path, (str, Path))]
+        if " ".join([event, *names]).startswith(moment):
             os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments, **options)
-    return wrapped
+def watched(self, step, *rest):
+    global is_watched
+    is_watched = step == 4
+    return save(self, step, *rest)
+Checkpoints.save = watched
+sys.addaudithook(watch)
 """
 
 
@@ -47,7 +57,7 @@ def start(output, *more, **changes):
 
 def finish(process):
     """Its exit code and output, in which runs of white space are one blank."""
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     return process.returncode, " ".join(output.split())
 
 
@@ -59,7 +69,7 @@ def wait_for_checkpoint(process, output):
         time.sleep(0.005)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def one_thread():
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -67,15 +77,16 @@ def one_thread():
     torch.set_num_threads(n_threads)
 
 
-@pytest.fixture
-def unbroken(run, tmp_path, one_thread):
-    def train(**changes):
-        output = tmp_path / "unbroken"
-        code, text = run("pretrain", *arguments(tmp_path, **changes), "--output", output)
-        assert code == 0, text
-        return results(output)
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return memory_of_runs(tmp_path_factory.mktemp("unbroken"))
 
-    return train
+
+@pytest.fixture(autouse=True)
+def quick_curves(request, monkeypatch):
+    """Drawing takes longer than the rest of a tiny run."""
+    if request.node.name != "test_config_that_is_kept_can_be_run_again":
+        monkeypatch.setattr(results_module, "plot_curves", lambda reports, path, title: None)
 
 
 def test_killed_at_any_moment(tmp_path, unbroken):
@@ -96,21 +107,19 @@ def test_killed_at_any_moment(tmp_path, unbroken):
     assert results(output) == unbroken(**LONG)
 
 
-# The fourth checkpoint: its first file, in the middle of its files, before it gets its name, when
-# it has got it, and while an old one is removed.
 @pytest.mark.parametrize(
-    ("patch", "steps"),
+    ("moment", "steps"),
     [
-        ("checkpoints._write_json = at(7, checkpoints._write_json)", [2, 3]),
-        ("checkpoints._write_tensors = at(8, checkpoints._write_tensors)", [2, 3]),
-        ("checkpoints._flush_folder = at(7, checkpoints._flush_folder)", [2, 3]),
-        ("checkpoints._flush_folder = at(8, checkpoints._flush_folder)", [2, 3, 4]),
-        ("checkpoints.shutil.rmtree = at(2, shutil.rmtree)", [3, 4]),
+        ("open rank-0.json", [2, 3]),  # its first file
+        ("open progress.json", [2, 3]),  # its last one
+        ("os.rename .step-000000004.tmp step-000000004", [2, 3]),
+        ("os.rename step-000000002", [2, 3, 4]),  # it has its name, and an old one is still there
+        ("shutil.rmtree .step-000000002.tmp", [3, 4]),
     ],
 )
-def test_killed_while_a_checkpoint_is_written(tmp_path, unbroken, run, patch, steps):
+def test_killed_while_a_checkpoint_is_written(tmp_path, unbroken, run, moment, steps):
     output, code = tmp_path / "run", tmp_path / "kill.py"
-    code.write_text(f"{KILL}from spacy_elmo.pretraining import checkpoints\n{patch}\n")
+    code.write_text(KILL.format(moment=moment))
     process = start(output, "--code", str(code), **SHORT)
     exit_code, text = finish(process)
     assert exit_code == -signal.SIGKILL, text
@@ -141,7 +150,7 @@ def test_interrupt_writes_a_checkpoint(tmp_path, number):
 def test_second_interrupt_ends_at_once(tmp_path):
     output, code = tmp_path / "run", tmp_path / "slow.py"
     code.write_text(
-        "import time\nfrom spacy_elmo.pretraining.trainer import Trainer\n"
+        "import time\nfrom spacy_elmo.pretraining.learning.trainer import Trainer\n"
         "Trainer.step = lambda self: print('step', flush=True) or time.sleep(1000)\n"
     )
     process = start(output, "--code", str(code))
@@ -254,6 +263,7 @@ def test_config_that_is_kept_can_be_run_again(tmp_path, run):
     assert run("pretrain", *arguments(tmp_path), "--output", first)[0] == 0
     assert run("pretrain", first / "config.cfg", "--output", second)[0] == 0
     assert results(first) == results(second)
+    assert (first / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

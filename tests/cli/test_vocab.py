@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from spacy_elmo.pretraining.vocabulary import Vocabulary
+from spacy_elmo.pretraining.corpus.vocabulary import Vocabulary
 
 SYMBOLS = ("</S>", "<S>", "<UNK>")
 

@@ -13,7 +13,7 @@ from spacy_elmo.pretraining.checkpoints import (
     read_progress,
     read_state,
 )
-from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.learning.processes import Processes
 
 MOMENTS = {"exp_avg.weight": torch.tensor([1.5, -2.0]), "step.weight": torch.tensor(7)}
 STATE = {"random": {"state": 2**127, "text": "ä"}}
@@ -70,6 +70,42 @@ def test_what_else_is_in_the_folder(save, tmp_path):
     assert last_checkpoint(tmp_path / "checkpoints").name == "step-000000003"
     save(4), save(5)
     assert len(names(tmp_path)) == 6
+
+
+@pytest.mark.parametrize("part", ["rename", "remove"])
+def test_an_old_one_that_is_open_elsewhere_goes_later(save, tmp_path, monkeypatch, part):
+    """Windows refuses. Training goes on, and the next checkpoint tries again."""
+    save(1), save(2)
+
+    def refuse(*args, **options):
+        raise PermissionError(13, "used by another process")
+
+    with monkeypatch.context() as patch:
+        if part == "rename":
+            patch.setattr(checkpoints.Path, "rename", refuse)
+        else:
+            patch.setattr(checkpoints.shutil, "rmtree", refuse)
+        save(3)
+    assert last_checkpoint(tmp_path / "checkpoints").name == "step-000000003"
+    save(4)
+    assert names(tmp_path) == ["step-000000003", "step-000000004"]
+
+
+def test_files_are_flushed_as_windows_wants_it(save, monkeypatch):
+    """It flushes no file that is open for reading alone, and has no folders to flush."""
+    fcntl = pytest.importorskip("fcntl")
+    n_flushed = 0
+
+    def fsync(descriptor):
+        nonlocal n_flushed
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(9, "Bad file descriptor")
+        n_flushed += 1
+
+    monkeypatch.setattr(checkpoints.os, "fsync", fsync)
+    monkeypatch.delattr(checkpoints.os, "O_DIRECTORY")
+    files = list(save(1).iterdir())
+    assert n_flushed >= len(files)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

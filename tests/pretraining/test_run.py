@@ -7,23 +7,36 @@ import signal
 import numpy as np
 import pytest
 import torch
-from tiny_runs import checkpoint_steps, make_run, pretrain, results, write_text
+from safetensors.torch import load, save
+from tiny_runs import checkpoint_steps, make_run, memory_of_runs, pretrain, results, write_text
 
 from spacy_elmo import BiLM
 from spacy_elmo.formats import read_softmax
-from spacy_elmo.pretraining import checkpoints, run_log
+from spacy_elmo.pretraining import checkpoints
 from spacy_elmo.pretraining import results as results_module
-from spacy_elmo.pretraining.processes import Processes
+from spacy_elmo.pretraining.learning.processes import Processes
+from spacy_elmo.pretraining.learning.trainer import Diverged
+from spacy_elmo.pretraining.reports import run_log
+from spacy_elmo.pretraining.reports.run_log import RunLog
 from spacy_elmo.pretraining.results import Results
 from spacy_elmo.pretraining.run import Run
-from spacy_elmo.pretraining.run_log import RunLog
 from spacy_elmo.pretraining.start import read_model
-from spacy_elmo.pretraining.trainer import Diverged
 
 ALWAYS = {"training__checkpoint_minutes": 1e-9}  # a checkpoint after every step
 SHORT = {"training__max_steps": 8, **ALWAYS}
 CARRIES = {"training__carry_state": True, "training__dropout": 0.2, **ALWAYS}
 STARTS_ANEW = {"training__carry_state": False, "training__dropout": 0.2, **ALWAYS}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return memory_of_runs(tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.fixture(autouse=True)
+def quick_curves(monkeypatch):
+    """Drawing takes longer than the rest of a tiny run."""
+    monkeypatch.setattr(results_module, "plot_curves", lambda reports, path, title: path.touch())
 
 
 @pytest.fixture(autouse=True)
@@ -71,19 +84,17 @@ def lose_weights(step, n_steps, monkeypatch):
 
 @pytest.mark.parametrize("changes", [CARRIES, STARTS_ANEW], ids=["carried state", "from zeros"])
 @pytest.mark.parametrize("step", [3, 8])
-def test_resumed_run_is_the_unbroken_one(tmp_path, changes, step):
+def test_resumed_run_is_the_unbroken_one(tmp_path, unbroken, changes, step):
     """To the bit, between evaluations and right after one."""
-    pretrain(tmp_path / "unbroken", **changes)
     interrupt(tmp_path / "broken", step, **changes)
     assert max(checkpoint_steps(tmp_path / "broken")) == step
     pretrain(tmp_path / "broken", resume=True, **changes)
-    assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+    assert results(tmp_path / "broken") == unbroken(**changes)
 
 
-def test_resume_goes_back_to_the_last_checkpoint(tmp_path):
+def test_resume_goes_back_to_the_last_checkpoint(tmp_path, unbroken):
     """What the log and model-best got after it is made again."""
     rarely = {"training__checkpoint_minutes": 1e9}
-    pretrain(tmp_path / "unbroken", **rarely)
     interrupt(tmp_path / "broken", 5, **rarely)
 
     def stop():
@@ -97,7 +108,7 @@ def test_resume_goes_back_to_the_last_checkpoint(tmp_path):
     assert checkpoint_steps(tmp_path / "broken") == [5]
     assert [report.step for report in RunLog(tmp_path / "broken/log.jsonl").read()] == [4, 8, 12]
     pretrain(tmp_path / "broken", resume=True, **rarely)
-    assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+    assert results(tmp_path / "broken") == unbroken(**rarely)
 
 
 def test_resume_after_the_end_changes_nothing(tmp_path):
@@ -107,19 +118,17 @@ def test_resume_after_the_end_changes_nothing(tmp_path):
     assert results(tmp_path / "run") == before
 
 
-def test_resume_with_more_steps(tmp_path):
+def test_resume_with_more_steps(tmp_path, unbroken):
     constant = {"training__optimizer__learn_rate": 0.002}
     pretrain(tmp_path / "run", training__max_steps=12, **constant)
     pretrain(tmp_path / "run", resume=True, training__max_steps=24, **constant)
-    pretrain(tmp_path / "unbroken", training__max_steps=24, **constant)
-    assert results(tmp_path / "run") == results(tmp_path / "unbroken")
+    assert results(tmp_path / "run") == unbroken(training__max_steps=24, **constant)
 
 
-def test_resume_without_a_checkpoint_begins_anew(tmp_path, capsys):
+def test_resume_without_a_checkpoint_begins_anew(tmp_path, capsys, unbroken):
     pretrain(tmp_path / "run", resume=True)
     assert "There is no checkpoint" in capsys.readouterr().out
-    pretrain(tmp_path / "new")
-    assert results(tmp_path / "run") == results(tmp_path / "new")
+    assert results(tmp_path / "run") == unbroken()
 
 
 @pytest.mark.parametrize(
@@ -167,6 +176,31 @@ def test_damaged_checkpoint(tmp_path):
     assert run.trainer.progress.steps == 1
 
 
+def test_checkpoint_that_lacks_something(tmp_path):
+    """Each key of its JSON files, and each tensor of a process's own, is missing once."""
+    pretrain(tmp_path / "run", training__max_steps=1, training__carry_state=True)
+    last = tmp_path / "run/checkpoints/step-000000001"
+    run = make_run(tmp_path / "run", training__carry_state=True)
+    n_missing = 0
+    for name in ("progress.json", "rank-0.json", "rank-0.safetensors"):
+        file = last / name
+        content = file.read_bytes()
+        is_json = file.suffix == ".json"
+        values = json.loads(content) if is_json else load(content)
+        in_batches = [("batches", key) for key in values.get("batches", ())]
+        for *blocks, key in [*((key,) for key in values), *in_batches]:
+            changed = json.loads(content) if is_json else dict(values)
+            block = changed[blocks[0]] if blocks else changed
+            del block[key]
+            file.write_bytes(json.dumps(changed).encode() if is_json else save(changed))
+            with pytest.raises(ValueError, match=rf"step-000000001 is damaged.*'{key}'"):
+                run.start(resume=True)
+            n_missing += 1
+        file.write_bytes(content)
+    assert n_missing > 20
+    run.start(resume=True)
+
+
 def full_after(n_writes, write):
     """A write that finds the disk full from some call on."""
     calls = iter(range(n_writes))
@@ -180,8 +214,7 @@ def full_after(n_writes, write):
 
 
 @pytest.mark.parametrize("part", ["_write_json", "_write_tensors", "_flush"])
-def test_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch, part):
-    pretrain(tmp_path / "unbroken", **SHORT)
+def test_full_disk_keeps_the_checkpoint_before(tmp_path, unbroken, monkeypatch, part):
     with monkeypatch.context() as patch:  # in the fourth checkpoint
         patch.setattr(checkpoints, part, full_after(7, getattr(checkpoints, part)))
         with pytest.raises(OSError, match="No space left"):
@@ -189,12 +222,11 @@ def test_full_disk_keeps_the_checkpoint_before(tmp_path, monkeypatch, part):
     assert checkpoint_steps(tmp_path / "run") == [2, 3]
     assert not list((tmp_path / "run/checkpoints").glob(".*"))
     pretrain(tmp_path / "run", resume=True, **SHORT)
-    assert results(tmp_path / "run") == results(tmp_path / "unbroken")
+    assert results(tmp_path / "run") == unbroken(**SHORT)
 
 
-def test_disk_full_in_the_log(tmp_path, monkeypatch):
+def test_disk_full_in_the_log(tmp_path, unbroken, monkeypatch):
     """A line that is half written doesn't stay."""
-    pretrain(tmp_path / "unbroken", **SHORT)
 
     def append(self, report):
         with self.path.open("ab") as file:
@@ -206,7 +238,7 @@ def test_disk_full_in_the_log(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             pretrain(tmp_path / "run", **SHORT)
     pretrain(tmp_path / "run", resume=True, **SHORT)
-    assert results(tmp_path / "run") == results(tmp_path / "unbroken")
+    assert results(tmp_path / "run") == unbroken(**SHORT)
 
 
 @pytest.mark.parametrize("step", [4, 5])
@@ -492,6 +524,5 @@ def test_card(tmp_path):
         assert part in card
     result = run.results.evaluate(run.trainer.model)
     assert f"{result.forward:.2f} forward, {result.backward:.2f} backward" in card
-    assert (tmp_path / "run/curves.png").read_bytes().startswith(b"\x89PNG")
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert [line["words"] for line in log] == [80, 160, 240, 320, 400, 480]

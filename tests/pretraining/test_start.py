@@ -12,9 +12,9 @@ from tiny_runs import pretrain
 
 from spacy_elmo import BiLM
 from spacy_elmo.formats import SoftmaxWeights, read_softmax, read_source, write_native
-from spacy_elmo.pretraining.schemas import InitializeSettings, VocabularySettings
+from spacy_elmo.pretraining.corpus.vocabulary import Vocabulary
+from spacy_elmo.pretraining.settings.schemas import InitializeSettings, VocabularySettings
 from spacy_elmo.pretraining.start import make_model, make_vocabulary
-from spacy_elmo.pretraining.vocabulary import Vocabulary
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 WORDS = ("</S>", "<S>", "<UNK>", "the", "a", "zebra")

@@ -1,0 +1,210 @@
+"""How well a biLM predicts a text, with the full softmax.
+
+A sentence of n words makes n + 1 predictions in either direction, as in bilm-tf: forward, ``<S> w1
+… wn`` predict ``w1 … wn </S>``; backward, ``</S> wn … w1`` predict ``wn … w1 <S>``. Perplexity
+counts them all, also those of words that are not in the vocabulary, which stand for ``<UNK>``.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain, islice, pairwise
+from typing import NamedTuple, Optional, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...bilm import BiLMNetwork
+from ...bilm.inference import Inference
+from ...bilm.lstm import LSTMState
+from ...bilm.network import LSTMStates
+from ...bilm.packing import Packing
+from ...bilm.threads import side_by_side
+from ..corpus import Vocabulary
+from .full_softmax import FullSoftmax, Softmax
+from .sentences import Sentences, cut_streams, streams_of
+
+SORTED_SENTENCES = 4096  # so many are sorted by length at a time, for batches with little waste
+WINDOW = 64  # tokens of each stream that are read together
+
+
+class PredictsWords(Protocol):
+    """A biLM with the softmax that it was trained with, such as ``LanguageModel``."""
+
+    @property
+    def network(self) -> BiLMNetwork: ...
+    @property
+    def softmax(self) -> Softmax: ...
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+
+class Perplexity(NamedTuple):
+    """How well a text was predicted: ``exp`` of the mean loss.
+
+    forward, backward: Of each direction.
+    n_sentences: Sentences of the text.
+    n_tokens: Its words, without boundaries. In either direction, ``n_tokens + n_sentences`` were
+        predicted.
+    n_unknown: Words among them that are not in the vocabulary.
+    """
+
+    forward: float
+    backward: float
+    n_sentences: int
+    n_tokens: int
+    n_unknown: int
+
+    @property
+    def both(self) -> float:
+        """The geometric mean of both directions, which is what bilm-tf reports."""
+        return float(np.sqrt(self.forward) * np.sqrt(self.backward))
+
+
+def perplexity(
+    model: PredictsWords,
+    sentences: Sentences,
+    *,
+    stateful: bool,
+    n_streams: Optional[int] = None,
+    max_batch_tokens: int = 4096,
+) -> Perplexity:
+    """The perplexity of a text.
+
+    model: The biLM, float32, with its softmax.
+    sentences: The text.
+    stateful: Start each sentence where the one before it ended, in both directions, as in training
+        and as bilm-tf reports it; or from zeros, as vectors are computed. Backward, the sentences
+        come in the same order, and each is read from its end. As in training, the word that ends a
+        sentence is predicted, but the LSTMs don't read it.
+    n_streams: With ``stateful``, how many parts the text is cut into, which are read side by side;
+        the first sentence of each starts from zeros. 1 is exact and slow. By default as many as
+        leave each 50 sentences, at most 64. (bilm-tf deals the sentences out to 256 streams
+        instead, so that those that follow each other in a stream don't in the text.)
+    max_batch_tokens: Without ``stateful``, most tokens of a batch; bounds the memory.
+    RAISES ValueError: There are no sentences.
+    """
+    n_sentences = len(sentences)
+    if not n_sentences:
+        raise ValueError("A text without sentences has no perplexity.")
+    reader = _Reader(model, sentences)
+    if stateful:
+        n_streams = n_streams or streams_of(n_sentences)
+        reader.read(cut_streams(n_sentences, n_streams), WINDOW)
+    else:
+        for batch in _batches(sentences, max_batch_tokens):
+            reader.read(batch, None)
+    mean_losses = np.array(reader.losses) / (reader.n_tokens + n_sentences)
+    with np.errstate(over="ignore"):  # of a biLM that has diverged
+        forward, backward = np.exp(mean_losses).tolist()
+    return Perplexity(forward, backward, n_sentences, reader.n_tokens, reader.n_unknown)
+
+
+def _batches(sentences: Sentences, max_tokens: int) -> Iterator[list[range]]:
+    """Streams of one sentence each, of which those of similar length are read together."""
+    for start in range(0, len(sentences), SORTED_SENTENCES):
+        indices = range(start, min(start + SORTED_SENTENCES, len(sentences)))
+        lengths = {i: len(sentences[i]) + 1 for i in indices}
+        batch: list[range] = []
+        n_tokens = 0
+        for i in sorted(indices, key=lengths.__getitem__):
+            if batch and n_tokens + lengths[i] > max_tokens:
+                yield batch
+                batch, n_tokens = [], 0
+            batch.append(range(i, i + 1))
+            n_tokens += lengths[i]
+        yield batch
+
+
+class _Token(NamedTuple):
+    """word: What is read. target: The row of the softmax that should be predicted then."""
+
+    word: str
+    target: int
+
+
+_Step = tuple[_Token, _Token]  # of both directions
+
+
+class _Reader:
+    """Reads streams of sentences and sums up the losses.
+
+    model: The biLM.
+    sentences: The text.
+    """
+
+    def __init__(self, model: PredictsWords, sentences: Sentences) -> None:
+        self.losses = [0.0, 0.0]  # forward and backward, in nats
+        self.n_tokens = self.n_unknown = 0
+        self._sentences, self._vocabulary = sentences, model.vocabulary
+        self._boundaries = model.network.config.char_cnn.boundaries
+        self._inference = Inference(model.network, "float32")
+        self._softmax = FullSoftmax(model.softmax)
+        self._device = model.softmax.weight.device
+
+    def read(self, streams: list[range], window: Optional[int]) -> None:
+        """Read sentences and add up what they lose.
+
+        streams: The sentences of each stream, which starts from zeros.
+        window: Tokens of a stream that are read together; None for all.
+        """
+        steps = [self._steps(stream) for stream in streams]
+        states: list[Optional[LSTMStates]] = [None, None]
+        # Inference mode is each thread's own: see Inference.
+        with torch.inference_mode(False), torch.no_grad():
+            while True:
+                windows = [list(islice(stream, window)) for stream in steps]
+                # The LSTMs want the longest first: those that go on, whose states they keep.
+                order = sorted(range(len(steps)), key=lambda i: len(windows[i]), reverse=True)
+                order = [i for i in order if windows[i]]
+                if not order:
+                    return
+                starts = [state and _select(state, order) for state in states]
+                states = self._read_windows([windows[i] for i in order], starts)
+                steps = [steps[i] for i in order if len(windows[i]) == window]
+
+    def _read_windows(
+        self, windows: list[list[_Step]], starts: Sequence[Optional[LSTMStates]]
+    ) -> list[Optional[LSTMStates]]:
+        """windows: Of each stream, by falling length.
+        starts: The states of both directions.
+        RETURNS: Their states at the end of the longest windows at least."""
+        steps = list(chain.from_iterable(windows))
+        tokens = [[step[direction] for step in steps] for direction in range(2)]
+        words = [token.word for token in chain.from_iterable(tokens)]
+        table, rows = self._inference.words.look_up(words)
+        packing = Packing.from_lengths([len(window) for window in windows], self._device)
+        network = self._inference.network
+
+        def run(direction: int, stack: nn.Module) -> tuple[float, LSTMStates]:
+            order = packing.forward  # the steps of the backward direction are turned round already
+            x = table[rows.view(2, -1)[direction].to(self._device)[order]]
+            outputs, end = stack(x, packing.batch_sizes, starts[direction])
+            targets = torch.tensor([token.target for token in tokens[direction]]).to(self._device)
+            return self._softmax.loss(outputs[-1], targets[order]), end
+
+        results = side_by_side(
+            [partial(run, 0, network.forward_lstm), partial(run, 1, network.backward_lstm)],
+            self._device,
+        )
+        for direction, (loss, _) in enumerate(results):
+            self.losses[direction] += loss
+        return [end for _, end in results]
+
+    def _steps(self, stream: range) -> Iterator[_Step]:
+        begin, end = self._boundaries
+        for i in stream:
+            words = self._sentences[i]
+            ids = self._vocabulary.ids(words)
+            self.n_tokens += len(words)
+            self.n_unknown += int((ids == self._vocabulary.unknown_id).sum())
+            targets = [self._vocabulary.begin_id, *ids.tolist(), self._vocabulary.end_id]
+            tokens = list(zip([begin, *words, end], targets, strict=True))
+            forward = (_Token(word, target) for (word, _), (_, target) in pairwise(tokens))
+            backward = (_Token(word, target) for (word, _), (_, target) in pairwise(tokens[::-1]))
+            yield from zip(forward, backward, strict=True)
+
+
+def _select(states: LSTMStates, streams: list[int]) -> LSTMStates:
+    """The states of some streams, in another order."""
+    return [LSTMState(state.hidden[streams], state.cell[streams]) for state in states]
