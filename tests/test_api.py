@@ -38,7 +38,7 @@ def read(path, n):
 
 def assert_close(got, expected, atol):
     assert len(got) == len(expected)
-    for layers, other in zip(got, expected):
+    for layers, other in zip(got, expected, strict=True):
         assert layers.dtype == other.dtype
         np.testing.assert_allclose(layers, other, atol=atol, rtol=0)
 
@@ -59,7 +59,7 @@ def test_the_reference_vectors_are_varied(golden, sentences):
     """A comparison with them says something."""
     _, expected, atol = golden
     assert len(expected) == len(sentences) == 20
-    for layers, words in zip(expected, sentences):
+    for layers, words in zip(expected, sentences, strict=True):
         assert layers.shape[1] == len(words)
         assert layers.std() > 1e4 * atol
 
@@ -120,7 +120,9 @@ def test_golden_vectors_of_the_stateful_mode(fixtures, sentences, max_batch_toke
 def test_the_stateful_mode_is_off_by_default(fixtures, sentences):
     expected = read(fixtures / "plain" / "expected_stateful.hdf5", len(sentences))
     layers = load(fixtures, "plain").embed(sentences)
-    assert all(np.abs(a[1:] - b[1:]).max() > 1e-3 for a, b in zip(layers[1:], expected[1:]))
+    assert all(
+        np.abs(a[1:] - b[1:]).max() > 1e-3 for a, b in zip(layers[1:], expected[1:], strict=True)
+    )
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
@@ -133,7 +135,7 @@ def test_fewer_bits_stay_near_the_golden_vectors(fixtures, sentences, folder, pr
     together = np.concatenate(bilm.embed(sentences), axis=1)
     for layers in (alone, together):
         assert layers.dtype == np.float32
-        for layer, other in zip(layers, expected):
+        for layer, other in zip(layers, expected, strict=True):
             error = np.sqrt(np.square(layer - other).mean() / np.square(other).mean())
             assert 1e-3 < error < 2 * ROUNDING[precision]
             assert np.abs(layer - other).max() < 16 * ROUNDING[precision] * other.std()
@@ -147,7 +149,7 @@ def test_fewer_bits_with_a_lexicon(fixtures, sentences, folder, precision):
     layers = BiLM.load(fixtures / folder, precision=precision).embed(sentences)
     assert [array.shape for array in layers] == [array.shape for array in exact]
     exact, layers = np.concatenate(exact, axis=1), np.concatenate(layers, axis=1)
-    for layer, other, growth in zip(layers, exact, (2, 16, 16)):
+    for layer, other, growth in zip(layers, exact, (2, 16, 16), strict=True):
         error = np.sqrt(np.square(layer - other).mean() / np.square(other).mean())
         assert 1e-3 < error < growth * ROUNDING[precision]
 
@@ -273,7 +275,7 @@ def test_half_precision_changes_vectors_a_little(fixtures, sentences, tmp_path):
     bilm.save(tmp_path / "half", dtype="float16")
     expected, layers = bilm.embed(sentences), BiLM.load(tmp_path / "half").embed(sentences)
     assert all(array.dtype == np.float32 for array in layers)
-    difference = max(np.abs(a - b).max() for a, b in zip(layers, expected))
+    difference = max(np.abs(a - b).max() for a, b in zip(layers, expected, strict=True))
     assert 1e-5 < difference < 2e-2
 
 

@@ -43,7 +43,7 @@ def test_a_doc_is_the_same_alone_and_in_a_stream(source, monkeypatch):
     monkeypatch.setattr(component, "PIPE_TOKENS", 8)
     nlp = tiny_pipeline(source)
     for batch_size in (1, 2, 100):
-        for doc, text in zip(nlp.pipe(TEXTS, batch_size=batch_size), TEXTS):
+        for doc, text in zip(nlp.pipe(TEXTS, batch_size=batch_size), TEXTS, strict=True):
             assert doc.text == text
             assert_allclose(doc._.elmo.layers, nlp(text)._.elmo.layers, atol=1e-5)
 

@@ -33,7 +33,7 @@ def test_embed(tmp_path, clips, precision):
     source = save_tiny_bilm(tmp_path / "bilm", **CLIPS[clips])
     expected = BiLM.load(source).embed(SENTENCES)
     got = BiLM.load(source, device="cuda", precision=precision).embed(SENTENCES)
-    for array, other in zip(got, expected):
+    for array, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(array, other, atol=1e-4 if precision == "float32" else 0.05)
 
 

@@ -71,9 +71,9 @@ def test_windows_keep_every_token_once_with_its_context(n_tokens, context, room,
     [spans] = configure(max_length=max_length, context=context)([doc])
     sentences = cut_sentences(spans)
     assert [token for s in sentences for token in s.tokens] == list(range(n_tokens))
-    for span, sentence in zip(spans, sentences):
+    for span, sentence in zip(spans, sentences, strict=True):
         assert len(span) <= max_length
-        for row, token in zip(sentence.rows, sentence.tokens):
+        for row, token in zip(sentence.rows, sentence.tokens, strict=True):
             assert span.start + row == token
             assert token - span.start >= min(context, token)
             assert span.end - 1 - token >= min(context, n_tokens - 1 - token)

@@ -37,7 +37,7 @@ def embed(network, sentences, max_batch_tokens=4096, stateful=False, precision="
 
 def assert_close(got, expected, atol=1e-5):
     assert len(got) == len(expected)
-    for layers, other in zip(got, expected):
+    for layers, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(layers, other, atol=atol, rtol=0)
 
 
@@ -226,7 +226,7 @@ def test_training_mode_changes_nothing(make_network, sentences):
     network = make_network()
     evaluated = embed(network.eval(), sentences)
     trained = embed(network.train(), sentences)
-    for layers, other in zip(trained, evaluated):
+    for layers, other in zip(trained, evaluated, strict=True):
         np.testing.assert_array_equal(layers, other)
 
 
