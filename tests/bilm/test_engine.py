@@ -46,6 +46,7 @@ def network(make_network):
     return make_network(cell_clip=3.0, proj_clip=3.0)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(SENTENCES, st.integers(1, 40), st.randoms(use_true_random=False))
 @example([[], ["a"], []], 4096, None)

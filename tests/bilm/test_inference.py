@@ -64,6 +64,7 @@ def texts(seed, n_words=500):
     return [[words[i] for i in rng.zipf(1.3, n) % n_words] for n in rng.integers(1, 40, size=30)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EXACT, reason="needs oneDNN")
 @settings(max_examples=25, deadline=None)
 @given(SENTENCES, st.integers(1, 500), st.randoms(use_true_random=False))

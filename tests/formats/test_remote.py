@@ -235,6 +235,7 @@ def test_threads_that_want_the_same_file_fetch_it_once(serve, get):
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_file_fetch_it_once(serve, cache):
     server = serve({"w.bin": CONTENT})
     code = (
