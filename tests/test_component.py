@@ -127,7 +127,7 @@ there = [doc._.elmo.mix for doc in nlp.pipe(texts, n_process=2, batch_size=5)]
 assert len(there) == 40 and all(abs(mix - here).max() < 1e-5 for mix in there)
 """
     env = {**os.environ, "OMP_NUM_THREADS": "2"}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120, env=env)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=300, env=env)
 
 
 # Linking
