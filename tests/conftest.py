@@ -16,7 +16,12 @@ from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
 from spacy_elmo.formats import remote
 
 # Files of which nearly every test runs pretraining to its end, or starts processes.
-SLOW_FILES = ["cli/test_pretrain.py", "pretraining/test_run.py", "test_processes.py"]
+SLOW_FILES = [
+    "cli/test_pretrain.py",
+    "pretraining/test_run.py",
+    "pretraining/test_start.py",
+    "test_processes.py",
+]
 # Importing TensorFlow takes longer than all that is done with it.
 SLOW_FIXTURES = {"tf", "checkpoint"}
 
