@@ -73,7 +73,7 @@ def main(
     # In turn, so that all kinds see the same state of the machine.
     tasks = [(name, seed) for seed in seeds for name in configs]
     with ThreadPoolExecutor(jobs) as pool:
-        results = dict(zip(tasks, pool.map(lambda task: run(*task), tasks)))
+        results = dict(zip(tasks, pool.map(lambda task: run(*task), tasks), strict=True))
 
     summary: dict[str, dict[str, dict[str, object]]] = {}
     for metric in METRICS:

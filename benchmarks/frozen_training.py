@@ -64,7 +64,7 @@ def measure(config: Path, train: Path, dev: Path, epochs: int) -> dict[str, Any]
             for process in processes.values():
                 process.kill()
                 process.wait()
-    ratios = [elmo / stock for elmo, stock in zip(seconds["elmo"], seconds["stock"])]
+    ratios = [elmo / stock for elmo, stock in zip(seconds["elmo"], seconds["stock"], strict=True)]
     return {
         "config": config.name,
         "train": train.name,

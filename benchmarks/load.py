@@ -75,4 +75,4 @@ def _run(code: list[str], threads: int) -> Figures:
     command = [sys.executable, "-c", *code]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout
     times = [float(value) for value in output.split()]
-    return dict(zip(STEPS, (stop - start for start, stop in pairwise(times))))
+    return dict(zip(STEPS, (stop - start for start, stop in pairwise(times)), strict=True))

@@ -47,7 +47,7 @@ def seconds_of(run: Callable[[], object]) -> float:
 
 def median_ratio(values: list[float], others: list[float]) -> float:
     """How many times as large ``values`` are: the median over the rounds."""
-    return round(statistics.median(a / b for a, b in zip(values, others)), 3)
+    return round(statistics.median(a / b for a, b in zip(values, others, strict=True)), 3)
 
 
 class Peer:

@@ -15,6 +15,24 @@ from torch import nn
 from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
 from spacy_elmo.formats import remote
 
+# Files of which nearly every test runs pretraining to its end, or starts processes.
+SLOW_FILES = [
+    "cli/test_pretrain.py",
+    "pretraining/test_run.py",
+    "pretraining/test_start.py",
+    "test_processes.py",
+]
+# Importing TensorFlow takes longer than all that is done with it.
+SLOW_FIXTURES = {"tf", "checkpoint"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is slow as a whole; other slow tests say so themselves."""
+    for item in items:
+        in_slow_file = any(item.path.match(pattern) for pattern in SLOW_FILES)
+        if in_slow_file or SLOW_FIXTURES.intersection(item.fixturenames):
+            item.add_marker("slow")
+
 
 @pytest.fixture(scope="session")
 def fixtures():

@@ -76,7 +76,7 @@ class HalfSquares(TrainablePipe):
         return self.model.predict(docs)
 
     def set_annotations(self, docs, scores):
-        for doc, array in zip(docs, scores):
+        for doc, array in zip(docs, scores, strict=True):
             doc.user_data[self.name] = array
 
 
@@ -89,7 +89,7 @@ def tiny_pipeline(source, listeners=(), *, elmo=None, **model):
     """A blank pipeline with ``elmo`` and a ``half_squares`` for each tok2vec block, called a, b…"""
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={**(elmo or {}), "model": {"source": str(source), **model}})
-    for name, tok2vec in zip("abcdef", listeners):
+    for name, tok2vec in zip("abcdef", listeners, strict=False):
         nlp.add_pipe("half_squares", name=name, config={"tok2vec": tok2vec})
     return nlp
 

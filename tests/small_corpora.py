@@ -16,7 +16,9 @@ def make_store(sentences):
 
 
 def make_vocabulary(store, **options):
-    return Vocabulary.from_counts(dict(zip(store.words, store.counts.tolist())), **options)
+    return Vocabulary.from_counts(
+        dict(zip(store.words, store.counts.tolist(), strict=True)), **options
+    )
 
 
 def random_sentences(n, seed=0):

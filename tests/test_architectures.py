@@ -137,6 +137,7 @@ def test_sourcing_from_a_config_with_replaced_listeners(source, tmp_path):
     assert sourced(TEXT).cats == nlp(TEXT).cats
 
 
+@pytest.mark.slow
 def test_architectures_resolve_before_the_package_is_imported(source):
     """Entry points alone must make the span getters known; in a fresh process."""
     config = {
@@ -158,6 +159,7 @@ print(model.predict([English()("He sat.")])[0].shape)
     assert done.stdout.strip() == "(3, 8)"
 
 
+@pytest.mark.slow
 def test_another_package_may_make_the_span_getters_registry_too():
     """spacy-transformers makes it when it is imported, before or after this package."""
     code = """

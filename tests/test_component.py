@@ -91,6 +91,7 @@ def test_unusual_characters(source, text):
     assert np.isfinite(doc._.elmo.layers).all()
 
 
+@pytest.mark.slow
 def test_very_long_token_and_very_long_doc(source):
     nlp = tiny_pipeline(source)
     doc = Doc(nlp.vocab, words=["x" * 10_000, *("word" for _ in range(100_000))])
@@ -110,6 +111,7 @@ def test_unknown_setting_is_an_error():
         spacy.blank("en").add_pipe("elmo", config={"store_layers": "float8"})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*W109")
 def test_two_processes_after_the_parent_has_computed_with_two_threads():
     """In a process of its own, because a deadlock would stop all tests."""
@@ -125,7 +127,7 @@ there = [doc._.elmo.mix for doc in nlp.pipe(texts, n_process=2, batch_size=5)]
 assert len(there) == 40 and all(abs(mix - here).max() < 1e-5 for mix in there)
 """
     env = {**os.environ, "OMP_NUM_THREADS": "2"}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120, env=env)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=300, env=env)
 
 
 # Linking

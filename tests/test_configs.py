@@ -38,6 +38,7 @@ def test_config_is_complete(path, corpus):
     debug_config(path, overrides={"paths.train": str(corpus), "paths.dev": str(corpus)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_trains(path, corpus, tmp_path):
     overrides = {

@@ -9,7 +9,10 @@ from thinc.api import get_current_ops, require_gpu, set_current_ops
 
 from spacy_elmo import BiLM
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
 
 SENTENCES = [["He", "sat", "on", "the", "bank"], [], ["Money", "!"]]
 CLIPS = {"clipped": {}, "unclipped": {"cell_clip": None, "proj_clip": None}}

@@ -1,8 +1,6 @@
 """``spacy pretrain`` with the biLM's objective: the whole command, and its parts."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +11,12 @@ import torch
 from helpers import save_tiny_bilm
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load
+from spacy.cli import app
 from spacy.training.initialize import init_nlp
 from spacy.training.pretrain import create_pretraining_model, make_update
 from spacy.util import load_config_from_str, load_model_from_config, registry
 from thinc.api import Adam, fix_random_seed
+from typer.testing import CliRunner
 
 from spacy_elmo.formats import SoftmaxWeights, read_source, write_native
 from spacy_elmo.pretraining.corpus.vocabulary import Vocabulary
@@ -146,13 +146,13 @@ def update(model, docs, optimizer):
     return make_update(model, docs, optimizer, model.attrs["loss"])
 
 
+@pytest.mark.slow
 def test_spacy_pretrain_then_train(config, tmp_path):
     """The loss falls, and ``spacy train`` starts from what was learned, frozen as it may be."""
     config.to_disk(tmp_path / "config.cfg")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "spacy", "pretrain", tmp_path / "config.cfg", out]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = CliRunner().invoke(app, ["pretrain", str(tmp_path / "config.cfg"), str(out)])
+    assert done.exit_code == 0, done.output
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     first, last = log[0]["epoch_loss"], log[-2]["epoch_loss"]  # the last line ends no epoch
     assert last < 0.7 * first

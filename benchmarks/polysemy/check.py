@@ -85,7 +85,9 @@ def embed(bilm: BiLM, occurrences: Sequence[Occurrence]) -> dict[str, np.ndarray
     RETURNS: (n_occurrences, width) for each layer by its number, and for the layers' mean.
     """
     embedded = bilm.embed([occurrence.words for occurrence in occurrences])
-    vectors = np.stack([array[:, o.index] for array, o in zip(embedded, occurrences)], axis=1)
+    vectors = np.stack(
+        [array[:, o.index] for array, o in zip(embedded, occurrences, strict=True)], axis=1
+    )
     layers = {str(i): layer for i, layer in enumerate(vectors)}
     return {**layers, "mean": vectors.mean(axis=0)}
 
@@ -127,13 +129,13 @@ def draw(vectors: np.ndarray, occurrences: Sequence[Occurrence], path: Path) -> 
 
     words = list(dict.fromkeys(occurrence.word for occurrence in occurrences))
     figure = Figure(figsize=(9, 6), layout="constrained")
-    for axes, word in zip(figure.subplots(2, 3).flat, words):
+    for axes, word in zip(figure.subplots(2, 3).flat, words, strict=False):
         chosen = [i for i, occurrence in enumerate(occurrences) if occurrence.word == word]
         unit = vectors[chosen] / np.linalg.norm(vectors[chosen], axis=1, keepdims=True)
         centred = unit - unit.mean(axis=0)
         points = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
         senses = np.array([occurrences[i].sense for i in chosen])
-        for sense, marker in zip(dict.fromkeys(senses), "o^"):
+        for sense, marker in zip(dict.fromkeys(senses), "o^", strict=True):
             axes.scatter(*points[senses == sense].T, marker=marker, alpha=0.8, label=sense)
         axes.set(title=word, xticks=[], yticks=[])
         axes.legend(fontsize="small")

@@ -60,6 +60,7 @@ def test_products_of_training_are_all_counted():
     assert of_directions == 3 * 4 * 5 * (products.of_lstms(config) + softmax)
 
 
+@pytest.mark.slow
 def test_steps_are_measured(config, text, tmp_path, capsys, monkeypatch):
     import pretraining
     import products

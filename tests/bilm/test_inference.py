@@ -64,6 +64,7 @@ def texts(seed, n_words=500):
     return [[words[i] for i in rng.zipf(1.3, n) % n_words] for n in rng.integers(1, 40, size=30)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EXACT, reason="needs oneDNN")
 @settings(max_examples=25, deadline=None)
 @given(SENTENCES, st.integers(1, 500), st.randoms(use_true_random=False))
@@ -76,7 +77,7 @@ def test_vectors_are_the_same_to_the_last_bit(engines, wide, sentences, max_batc
         assert same([embed(engine, [words])[0] for words in sentences], together)
         shuffled = embed(engine, [sentences[i] for i in order], max_batch_tokens=max_batch_tokens)
         assert same(shuffled, [together[i] for i in order])
-        for words, layers in list(zip(sentences, together))[:2]:
+        for words, layers in list(zip(sentences, together, strict=True))[:2]:
             assert same(embed(Engine(wide, engine.precision), [words]), [layers])
 
 
@@ -194,7 +195,7 @@ def test_weights_that_are_made_in_inference_mode(make_network):
 
 def in_place(network, other):
     with torch.no_grad():
-        for weight, new in zip(network.parameters(), other.parameters()):
+        for weight, new in zip(network.parameters(), other.parameters(), strict=True):
             weight.copy_(new)
 
 
@@ -306,6 +307,6 @@ def test_words_of_many_batches_are_encoded_together(wide, monkeypatch, n_bytes):
     monkeypatch.setattr(inference.Inference, "_encode", record)
     with torch.no_grad():
         layers = Engine(wide)(sentences, max_batch_tokens=1)
-    for array, other in zip(layers, expected):
+    for array, other in zip(layers, expected, strict=True):
         np.testing.assert_allclose(array, other, atol=1e-5, rtol=0)
     assert len(calls) == (len(sentences) if n_bytes == 1 else 1)

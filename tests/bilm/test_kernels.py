@@ -232,6 +232,7 @@ print(linear(x, pack_weight(weight, "int8"))[0, 0].item())
 """
 
 
+@pytest.mark.slow
 def test_int8_products_are_right_on_processors_without_vnni():
     """oneDNN can be told to use no newer instructions; large products then saturate."""
     env = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -252,6 +253,7 @@ for precision in ("float32", "bfloat16", "int8"):
 """
 
 
+@pytest.mark.slow
 def test_builds_of_pytorch_without_onednn(fixtures, tmp_path):
     """Such as those for Apple's processors: they don't know the operators at all."""
     script = tmp_path / "script.py"

@@ -55,7 +55,7 @@ def make(words=WORDS, filters=((1, 3), (2, 4), (3, 5)), n_highway=1, activation=
 def padded(words):
     """Character ids over all 50 characters, built one by one."""
     ids = np.full((len(words), 50), PAD)
-    for row, word in zip(ids, words):
+    for row, word in zip(ids, words, strict=True):
         characters = ["<bos>"] if word == "<bos>" else list(word[:48])
         # Begin and end of word bear each other's name.
         characters = ["<eow>", *characters, "<bow>"]

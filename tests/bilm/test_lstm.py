@@ -41,7 +41,7 @@ def unpack(packed, lengths):
     rows = iter(packed)
     sentences = [[] for _ in lengths]
     for t in range(max(lengths)):
-        for sentence, length in zip(sentences, lengths):
+        for sentence, length in zip(sentences, lengths, strict=True):
             if t < length:
                 sentence.append(next(rows))
     return [torch.stack(sentence) for sentence in sentences]
@@ -122,7 +122,7 @@ def test_two_halves_equal_the_whole(make_lstm, inputs, halfway):
         kept = LSTMState(state.hidden[:running], state.cell[:running])
         second, last = lstm(pack(inputs)[n_first:], BATCH_SIZES[halfway:], kept)
     torch.testing.assert_close(torch.cat([first, second]), whole, atol=1e-12, rtol=0)
-    for done, going_on, expected in zip(state, last, final):
+    for done, going_on, expected in zip(state, last, final, strict=True):
         joined = torch.cat([going_on, done[running:]])
         torch.testing.assert_close(joined, expected, atol=1e-12, rtol=0)
 
@@ -157,7 +157,7 @@ def test_the_librarys_lstm_computes_the_same(make_lstm, inputs, with_state):
         outputs, final = run(x)
         loss = outputs.square().sum() + final.cell.sum()
         results.append([outputs, *final, *torch.autograd.grad(loss, [x, *lstm.parameters()])])
-    for ours, library in zip(*results):
+    for ours, library in zip(*results, strict=True):
         torch.testing.assert_close(library, ours, atol=1e-12, rtol=0)
 
 
@@ -175,7 +175,7 @@ def test_gradients_are_those_of_finite_differences(
         assert 0 < keep.sum() < len(keep)
 
     def run(x, hidden, cell, *parameters):
-        values = dict(zip(["weight_ih", "weight_hh", "weight_hr", "bias"], parameters))
+        values = dict(zip(["weight_ih", "weight_hh", "weight_hr", "bias"], parameters, strict=True))
         outputs, state = torch.func.functional_call(
             lstm, values, (x, BATCH_SIZES, LSTMState(hidden, cell), keep)
         )

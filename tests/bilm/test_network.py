@@ -76,7 +76,7 @@ def test_sentences_may_start_where_others_ended(make_network, lstm_by_hand, batc
             network, lstm_by_hand, words[second[i]].numpy(), after_first
         )
         np.testing.assert_allclose(got.numpy(), expected, atol=1e-12)
-        for end, (hidden, cell) in zip([*ends[0], *ends[1]], after_second):
+        for end, (hidden, cell) in zip([*ends[0], *ends[1]], after_second, strict=True):
             np.testing.assert_allclose(end.hidden[i].numpy(), hidden, atol=1e-12)
             np.testing.assert_allclose(end.cell[i].numpy(), cell, atol=1e-12)
 
@@ -96,7 +96,9 @@ def test_without_clips_equals_pytorchs_lstms(make_network, batch):
             getattr(reference, f"bias_hh_{suffix}").zero_()
     words, word_ids = batch
     layers = run(network, words, word_ids, LENGTHS)
-    for got, ids in zip(np.split(layers[1], np.cumsum(LENGTHS)[:-1]), word_ids.split(LENGTHS)):
+    for got, ids in zip(
+        np.split(layers[1], np.cumsum(LENGTHS)[:-1]), word_ids.split(LENGTHS), strict=True
+    ):
         expected = reference(words[ids])[0].detach().numpy()
         np.testing.assert_allclose(got, expected, atol=1e-12)
 

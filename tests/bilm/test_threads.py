@@ -184,6 +184,7 @@ threading.Thread(target=work).start()
 """
 
 
+@pytest.mark.slow
 def test_a_thread_may_outlive_the_main_thread(tmp_path):
     """Then Python starts nothing in other threads."""
     script = tmp_path / "script.py"

@@ -12,7 +12,7 @@ WORDS = ["a", "bank", "", "naïve", "银行", "<S>", "\0", "x" * 44, "y" * 47, "
 def padded(words):
     """Character ids over all 50 characters, built byte by byte."""
     ids = np.full((len(words), 50), 260)
-    for row, word in zip(ids, words):
+    for row, word in zip(ids, words, strict=True):
         characters = {"<S>": [256], "</S>": [257]}.get(word, list(word.encode("utf-8")[:48]))
         row[: len(characters) + 2] = [258, *characters, 259]
     return ids

@@ -235,6 +235,7 @@ def test_threads_that_want_the_same_file_fetch_it_once(serve, get):
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_file_fetch_it_once(serve, cache):
     server = serve({"w.bin": CONTENT})
     code = (
@@ -243,7 +244,7 @@ def test_processes_that_want_the_same_file_fetch_it_once(serve, cache):
     )
     command = [sys.executable, "-c", code, f"{server.url}/w.bin"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    paths = [process.communicate(timeout=60)[0] for process in processes]
+    paths = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert paths[0] == paths[1] != ""
     assert len(server.requests) == 1
