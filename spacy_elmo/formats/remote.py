@@ -1,5 +1,5 @@
 """Fetches remote files into a cache, whole or not at all. What is in the cache is never asked for
-again. Whatever URL fsspec opens, this does."""
+again, and is compared with the digest that it had then."""
 
 import hashlib
 import re
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+import fsspec
 from filelock import FileLock, Timeout
-from fsspec.core import url_to_fs
 from tqdm import tqdm
 
+from ..urls import without_secrets
 from .archive import contents, unpack
 from .urls import Url
 
@@ -26,7 +27,7 @@ READ_TIMEOUT = 60.0  # seconds in which not a byte arrives
 LOCK_TIMEOUT = 3600.0  # seconds that another process may take for the same file
 CHUNK = 1 << 20
 
-_EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+_EXTRAS = {"http": "http", "https": "http", "s3": "s3", "gs": "gs"}
 # What the file systems of fsspec call the mark by which a changed file is known.
 _VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "updated", "mtime", "created")
 
@@ -132,15 +133,15 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _download(url: Url, path: Path) -> None:
-    fs, address = _filesystem(url)
+    fs = _filesystem(url)
     _say(f"Fetching {url} to {path}")
     for attempt in range(ATTEMPTS):
         try:
-            part = _transfer(fs, address, url, path)
+            part = _transfer(fs, url, path)
             break
         except _Interrupted as error:
             if attempt + 1 == ATTEMPTS:
-                raise ValueError(f"Can't fetch {url}: {error} ({ATTEMPTS} attempts).") from error
+                raise ValueError(f"Can't fetch {url}: {error} ({ATTEMPTS} attempts).") from None
             pause = PAUSE * 2**attempt
             _say(f"{url}: {error}. Trying again in {pause:.0f} s")
             time.sleep(pause)
@@ -151,13 +152,13 @@ def _download(url: Url, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _transfer(fs: Any, address: str, url: Url, path: Path) -> Path:
+def _transfer(fs: Any, url: Url, path: Path) -> Path:
     """Read what is missing of a file.
 
     RETURNS: A file beside ``path`` with all of it.
     RAISES _Interrupted: The connection was cut; what has come is kept for the next attempt.
     """
-    remote = _open(fs, address, url)
+    remote = _open(fs, url)
     try:
         # Named by the version, so that halves of two versions never become one file.
         version = hashlib.sha256(f"{remote.version} {remote.size}".encode()).hexdigest()[:12]
@@ -171,7 +172,7 @@ def _transfer(fs: Any, address: str, url: Url, path: Path) -> Path:
             return part
         if present:
             remote.file.close()
-            remote = _open(fs, address, url, present, remote.version)
+            remote = _open(fs, url, present, remote.version)
         with open(part, "ab") as output:
             output.truncate(remote.start)
             output.seek(remote.start)
@@ -213,21 +214,17 @@ def _check(path: Path, url: Url) -> None:
         )
 
 
-def _filesystem(url: Url) -> tuple[Any, str]:
-    """fsspec's file system for a URL, and the file's address in it."""
+def _filesystem(url: Url) -> Any:
+    """fsspec's file system for a URL. It is asked for by its name: fsspec's reading of whole URLs
+    would find chains in them."""
+    is_http = url.scheme in ("http", "https")
     try:
-        http = {scheme: _http_options() for scheme in url.schemes if scheme in ("http", "https")}
-        return url_to_fs(url.address, **http)
+        return fsspec.filesystem(url.scheme, **(_http_options() if is_http else {}))
     except ImportError as error:
-        extras = sorted({_EXTRAS[scheme] for scheme in url.schemes if scheme in _EXTRAS})
-        if not extras:
-            raise ValueError(f"Can't fetch {url}: {error}") from error
         raise ValueError(
             f"Can't fetch {url}: this needs another package. "
-            f"Run: pip install 'spacy-elmo[{','.join(extras)}]'"
+            f"Run: pip install 'spacy-elmo[{_EXTRAS[url.scheme]}]'"
         ) from error
-    except ValueError as error:  # an unknown scheme
-        raise ValueError(f"Can't fetch {url}: {error}") from error
 
 
 def _http_options() -> dict[str, Any]:
@@ -237,16 +234,15 @@ def _http_options() -> dict[str, Any]:
     return {"client_kwargs": {"timeout": timeout, "trust_env": True}}  # the environment's proxies
 
 
-def _open(
-    fs: Any, address: str, url: Url, start: int = 0, version: Optional[str] = None
-) -> _Opened:
+def _open(fs: Any, url: Url, start: int = 0, version: Optional[str] = None) -> _Opened:
     """Open a remote file, at a later position if it still has the version and if possible.
 
     RAISES NotAvailable, _Interrupted
     """
     try:
-        if re.match("https?://", address):
-            return _open_http(fs, address, start, version)
+        if url.scheme in ("http", "https"):
+            return _open_http(fs, url.address, start, version)
+        address = fs._strip_protocol(url.address)
         info = fs.info(address)
         current = next((str(info[key]) for key in _VERSIONS if info.get(key)), None)
         file = fs.open(address, "rb")
@@ -254,7 +250,7 @@ def _open(
         file.seek(start)
         return _Opened(file, start, info.get("size"), current)
     except Exception as error:  # every file system has its own
-        raise _failure(error, url) from error
+        raise _failure(error, url) from None  # the other error shows the whole URL
 
 
 def _open_http(fs: Any, address: str, start: int, version: Optional[str]) -> _Opened:
@@ -287,7 +283,7 @@ def _read(remote: _Opened) -> bytes:
     try:
         return remote.file.read(CHUNK)
     except Exception as error:
-        raise _Interrupted(f"the connection was cut ({_reason(error)})") from error
+        raise _Interrupted(f"the connection was cut ({_reason(error)})") from None
 
 
 def _failure(error: Exception, url: Url) -> Exception:
@@ -303,7 +299,7 @@ def _failure(error: Exception, url: Url) -> Exception:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return without_secrets(str(error)) or type(error).__name__
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ from typing import Optional, Union
 from fsspec.implementations.local import LocalFileSystem
 
 from ..bilm import BiLMNetwork
+from ..urls import is_url
 from .archive import is_archive_name
 from .hdf5 import read_hdf5
 from .many_langs import find_many_langs, read_many_langs
@@ -27,7 +28,7 @@ from .published import PUBLISHED
 from .remote import NotAvailable, fetch, fetch_archive, unpacked_path
 from .softmax import SoftmaxWeights
 from .tensorflow import is_checkpoint, read_checkpoint, read_checkpoint_softmax
-from .urls import Url, is_url
+from .urls import Url
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -73,7 +74,8 @@ def read_softmax(source: Source, vocabulary: Optional[Path] = None) -> Optional[
 def resolve_source(source: Source) -> Local:
     """The files of a biLM on this machine. What is remote is fetched, unless the cache has it.
 
-    source: A bundled or published name; a path; a URL that fsspec opens; or a pair of options
+    source: A bundled or published name; a path; a URL (``https://``,
+        ``http://``, ``s3://``, ``gs://`` or ``file://``); or a pair of options
         and weights, paths or URLs. A URL is that of an archive, an HDF5 file with its options
         beside it, or a native directory. ``#sha256=…`` at its end is the file's checksum.
     RETURNS: A path that exists, the prefix of a checkpoint, or the pair of options and weights.
@@ -175,7 +177,7 @@ def _fetch_softmax(source: Source, local: Path) -> None:
     """
     if isinstance(source, str) and source in PUBLISHED:
         source = PUBLISHED[source].source
-    if not is_url(str(source)):
+    if not is_url(str(source)) or _is_file_url(str(source)):
         return
     url = Url.parse(str(source))
     if local == url.inside(CONFIG_NAME).place:
@@ -193,14 +195,16 @@ def _resolve_file(file: Union[str, Path]) -> Path:
     """One file of a pair."""
     if not is_url(str(file)):
         return Path(file)
+    if _is_file_url(str(file)):
+        return _file_path(str(file))
     url = Url.parse(str(file))
-    return _file_path(url) if _is_file_url(url) else fetch(url, url.place)
+    return fetch(url, url.place)
 
 
 def _resolve_url(text: str) -> Local:
+    if _is_file_url(text):
+        return resolve_source(_file_path(text))
     url = Url.parse(text)
-    if _is_file_url(url):
-        return resolve_source(_file_path(url))
     place = url.place
     if is_archive_name(url.name):
         return fetch_archive(url, place)
@@ -254,14 +258,14 @@ def _fetch_directory(url: Url) -> Path:
     return fetch(url.inside(WEIGHTS_NAME), config.place).parent
 
 
-def _is_file_url(url: Url) -> bool:
-    return url.schemes in (["file"], ["local"])
+def _is_file_url(text: str) -> bool:
+    return text.startswith("file://")
 
 
-def _file_path(url: Url) -> Path:
-    if url.sha256 is not None:
-        raise ValueError(f"{url}: a file on this machine is not compared with a checksum.")
-    return Path(LocalFileSystem._strip_protocol(url.address))
+def _file_path(text: str) -> Path:
+    if "#sha256=" in text:
+        raise ValueError(f"{text}: a file on this machine is not compared with a checksum.")
+    return Path(LocalFileSystem._strip_protocol(text))
 
 
 def _only(directory: Path, *patterns: str) -> Path:

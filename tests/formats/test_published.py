@@ -5,7 +5,7 @@ import re
 import pytest
 
 from spacy_elmo.formats import PUBLISHED
-from spacy_elmo.formats.urls import is_url
+from spacy_elmo.urls import is_url
 
 BUCKET = "https://allennlp.s3.amazonaws.com/models/elmo"
 
