@@ -69,8 +69,8 @@ def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
     """Open an input. Its kind goes by the suffix, before which may come that of a compression.
 
     source: A path, or a URL that ``check_url`` lets pass. ``.txt``: each line is a Doc, an empty
-        line an empty one. ``.jsonl``: each line that isn't blank is an object with "tokens" (a list of
-        words) or "text". ``.spacy``: a DocBin, which spaCy can only load as a whole.
+        line an empty one. ``.jsonl``: each line that isn't blank is an object with "tokens" (a list
+        of words) or "text". ``.spacy``: a DocBin, which spaCy can only load as a whole.
     vocab: Of the pipeline that will process the Docs.
     RAISES ValueError: The kind is unknown, or (later) a record is wrong.
     RAISES OSError: There is no such file.

@@ -3,14 +3,13 @@ no proof of who wrote them."""
 
 from typing import Union
 
-import numpy as np
 import xxhash
 
 
-def digest(*parts: Union[bytes, bytearray, memoryview, np.ndarray]) -> str:
+def digest(*parts: Union[bytes, bytearray, memoryview]) -> str:
     """The 128-bit XXH3 of all parts, one after the other.
 
-    parts: Contiguous memory.
+    parts: Contiguous memory, such as the ``data`` of a NumPy array.
     RETURNS: 32 hexadecimal digits.
     """
     result = xxhash.xxh3_128()
