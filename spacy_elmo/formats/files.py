@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Optional, TypeVar
 
 import numpy as np
 import torch
@@ -39,14 +39,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def refuse_pointer(path: Path) -> None:
-    """RAISES ValueError: The file is a pointer of Git LFS, which stands for a file that was not
-    fetched."""
+def refuse_pointer(path: Path, where: Optional[str] = None) -> None:
+    """where: The file, for the error; by default its path.
+    RAISES ValueError: The file is a pointer of Git LFS, which stands for one that was not fetched.
+    """
     with suppress(OSError), open(path, "rb") as file:
         if file.read(len(_POINTER)) == _POINTER:
             raise ValueError(
-                f"{path}: a Git LFS pointer in place of the file. Fetch the file itself ('git lfs "
-                "pull' in its repository)."
+                f"{where or path}: a Git LFS pointer in place of the file. Fetch the file itself "
+                "('git lfs pull' in its repository)."
             )
 
 

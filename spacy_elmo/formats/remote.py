@@ -18,6 +18,8 @@ from tqdm import tqdm
 
 from ..urls import without_secrets
 from .archive import contents, unpack
+from .digest import path_digest
+from .files import refuse_pointer, replacing
 from .urls import Url
 
 ATTEMPTS = 4
@@ -64,13 +66,19 @@ def fetch(url: Url, place: Path) -> Path:
     place: The directory to keep it in.
     RETURNS: The file's path in the cache.
     RAISES NotAvailable: There is no such file, or no right to read it.
-    RAISES ValueError: The file can't be fetched or stored, or is not the one that was meant.
+    RAISES ValueError: The file can't be fetched or stored, is not the one that was meant, or has
+        changed in the cache.
     """
     path = place / url.file_name
     if not path.exists():
         with _alone(path):
             if not path.exists():
-                _download(url, path)
+                part = _download(url, path)
+                try:
+                    _keep(part, path)
+                finally:
+                    part.unlink(missing_ok=True)
+    _check_unchanged(path, url)
     return path
 
 
@@ -90,18 +98,49 @@ def fetch_archive(url: Url, place: Path) -> Path:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 try:
                     unpack(archive, unfinished)
-                    unfinished.rename(directory)
+                    _keep(unfinished, directory)
                 finally:
                     shutil.rmtree(unfinished, ignore_errors=True)
                     archive.unlink()  # a damaged one as well: the next attempt asks for another
+                    _digest_path(archive).unlink(missing_ok=True)
+    _check_unchanged(directory, url)
     while len(entries := contents(directory)) == 1 and entries[0].is_dir():
         directory = entries[0]
     return directory
 
 
+def is_cached(url: Url, place: Path) -> bool:
+    """Whether a file is here, or an archive's files are."""
+    return (place / url.file_name).exists() or unpacked_path(url, place).exists()
+
+
 def unpacked_path(url: Url, place: Path) -> Path:
     """Where ``fetch_archive`` puts an archive's files."""
     return place / f"{url.file_name}.unpacked"
+
+
+def _keep(new: Path, path: Path) -> None:
+    """Give what was fetched its place in the cache, with a digest beside it."""
+    with replacing(_digest_path(path)) as temporary:
+        temporary.write_text(path_digest(new), encoding="ascii")
+    new.rename(path)
+
+
+def _check_unchanged(path: Path, url: Url) -> None:
+    """What was fetched before there were digests has none, and passes.
+
+    RAISES ValueError: A file or directory of the cache isn't as it was fetched.
+    """
+    kept = _digest_path(path)
+    if kept.exists() and kept.read_bytes() != path_digest(path).encode():
+        raise ValueError(
+            f"{path}: has changed since it was fetched from {url}; it may be damaged. Delete it, "
+            "and it is fetched anew."
+        )
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.xxh3")
 
 
 @contextmanager
@@ -132,7 +171,8 @@ def _alone(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _download(url: Url, path: Path) -> None:
+def _download(url: Url, path: Path) -> Path:
+    """RETURNS: A file beside ``path`` that is whole and the one that was meant."""
     fs = _filesystem(url)
     _say(f"Fetching {url} to {path}")
     for attempt in range(ATTEMPTS):
@@ -147,9 +187,10 @@ def _download(url: Url, path: Path) -> None:
             time.sleep(pause)
     try:
         _check(part, url)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    except ValueError:
+        part.unlink()
+        raise
+    return part
 
 
 def _transfer(fs: Any, url: Url, path: Path) -> Path:
@@ -199,6 +240,7 @@ def _transfer(fs: Any, url: Url, path: Path) -> Path:
 
 def _check(path: Path, url: Url) -> None:
     """RAISES ValueError: The file isn't the one that was asked for."""
+    refuse_pointer(path, str(url))
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         # What portals and login pages send in place of a file, as if all were well.

@@ -24,8 +24,8 @@ from .native import (
     read_native,
     read_native_softmax,
 )
-from .published import PUBLISHED
-from .remote import NotAvailable, fetch, fetch_archive, unpacked_path
+from .published import PUBLISHED, PublishedFile
+from .remote import NotAvailable, fetch, fetch_archive, is_cached, unpacked_path
 from .softmax import SoftmaxWeights
 from .tensorflow import is_checkpoint, read_checkpoint, read_checkpoint_softmax
 from .urls import Url
@@ -93,7 +93,8 @@ def resolve_source(source: Source) -> Local:
     if name in bundled_names():
         return MODELS / name
     if name in PUBLISHED:
-        return resolve_source(PUBLISHED[name].source)
+        files = [_resolve_published(file) for file in PUBLISHED[name].files]
+        return files[0] if len(files) == 1 else (files[0], files[1])
     if is_url(name):
         return _resolve_url(name)
     path = Path(source)
@@ -175,8 +176,6 @@ def _fetch_softmax(source: Source, local: Path) -> None:
 
     local: Its files on this machine.
     """
-    if isinstance(source, str) and source in PUBLISHED:
-        source = PUBLISHED[source].source
     if not is_url(str(source)) or _is_file_url(str(source)):
         return
     url = Url.parse(str(source))
@@ -189,6 +188,32 @@ def _fetch_softmax(source: Source, local: Path) -> None:
     with suppress(NotAvailable):
         for name in (VOCABULARY_NAME, SOFTMAX_NAME):  # so that a softmax never stands alone
             fetch(member(name), place)
+
+
+def _resolve_published(file: PublishedFile) -> Path:
+    """One file of a published biLM, or the directory of its archive, from the cache or from the
+    first address that has it.
+
+    RAISES ValueError: None has it, or it has changed in the cache.
+    """
+    urls = [Url.parse(source) for source in file.sources]
+    for url in urls:
+        if is_cached(url, url.place):
+            return _fetch_file(url)
+    problems = []
+    for url in urls:
+        try:
+            return _fetch_file(url)
+        except ValueError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    raise ValueError(" ".join(map(str, problems)))
+
+
+def _fetch_file(url: Url) -> Path:
+    fetch_ = fetch_archive if is_archive_name(url.name) else fetch
+    return fetch_(url, url.place)
 
 
 def _resolve_file(file: Union[str, Path]) -> Path:
@@ -228,7 +253,7 @@ def _fetch_options(weights: Url, place: Path) -> Path:
     if (place / weights.file_name).exists():
         for url in urls:
             if (place / url.file_name).exists():
-                return place / url.file_name
+                return fetch(url, place)
     for url in urls:
         try:
             return fetch(url, place)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from spacy_elmo.formats.digest import digest
+from spacy_elmo.formats.digest import digest, path_digest
 
 
 def test_it_is_the_published_xxh3():
@@ -21,3 +21,9 @@ def test_every_bit_counts():
         changed[bit // 8] ^= 1 << bit % 8
         digests.add(digest(changed))
     assert len(digests) == 8 * len(content) + 1
+
+
+def test_the_digest_of_a_file(tmp_path):
+    for content in (b"", b"abc" * 1_000_000):
+        (tmp_path / "a").write_bytes(content)
+        assert path_digest(tmp_path / "a") == digest(content)

@@ -45,9 +45,9 @@ def memory(monkeypatch):
 
 
 def kept(cache):
-    """The names of the files in the cache, without locks."""
+    """The names of the files in the cache, without locks and digests."""
     names = [path.name for path in cache.rglob("*") if path.is_file()]
-    return sorted(name for name in names if not name.endswith(".lock"))
+    return sorted(name for name in names if not name.endswith((".lock", ".xxh3")))
 
 
 def with_checksum(url, content):
@@ -407,3 +407,52 @@ def test_a_directory_that_macos_has_packed(memory):
     memory.pipe("/bilm.zip", content.getvalue())
     url = Url.parse("memory://bilm.zip")
     assert fetch_archive(url, url.place) == unpacked_path(url, url.place) / "bilm"
+
+
+def test_a_file_that_changes_in_the_cache(serve, get):
+    server = serve({"w.bin": CONTENT})
+    path = get(f"{server.url}/w.bin")
+    damaged = bytearray(CONTENT)
+    damaged[HALF] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"w\.bin: has changed .*Delete it"):
+        get(f"{server.url}/w.bin")
+    assert path.read_bytes() == damaged
+    path.unlink()
+    assert get(f"{server.url}/w.bin").read_bytes() == CONTENT
+
+
+def test_a_file_that_was_fetched_before_there_were_digests(serve, get):
+    server = serve({"w.bin": CONTENT})
+    path = get(f"{server.url}/w.bin")
+    path.with_name(".w.bin.xxh3").unlink()
+    assert get(f"{server.url}/w.bin") == path
+
+
+@pytest.mark.parametrize("change", ["byte", "name", "less"])
+def test_an_archive_that_changes_in_the_cache(memory, cache, change):
+    url = Url.parse("memory://bilm.zip")
+    content = io.BytesIO()
+    with ZipFile(content, "w") as archive:
+        for name in ("config.json", "char.dic", "encoder.pkl"):
+            archive.writestr(f"bilm/{name}", name)
+    memory.pipe("/bilm.zip", content.getvalue())
+    directory = fetch_archive(url, url.place)
+    (directory / ".DS_Store").write_bytes(b"the system's")
+    assert fetch_archive(url, url.place) == directory
+    if change == "byte":
+        (directory / "char.dic").write_bytes(b"chas.dic")
+    elif change == "name":
+        (directory / "char.dic").rename(directory / "word.dic")
+    else:
+        (directory / "char.dic").unlink()
+    with pytest.raises(ValueError, match=r"bilm\.zip\.unpacked: has changed"):
+        fetch_archive(url, url.place)
+    assert (directory / "encoder.pkl").exists()
+
+
+def test_a_git_lfs_pointer_in_place_of_the_file(serve, get, cache):
+    server = serve({"w.bin": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n"})
+    with pytest.raises(ValueError, match="a Git LFS pointer"):
+        get(f"{server.url}/w.bin")
+    assert kept(cache) == []
