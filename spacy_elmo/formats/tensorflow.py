@@ -5,7 +5,8 @@ Names and shapes follow bilm-tf (``training.py``; ``model.py`` for the modules, 
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from glob import escape
 from math import prod
 from os.path import isfile
@@ -187,19 +188,27 @@ def _read_arrays(
     files = list(prefix.parent.glob(f"{escape(prefix.name)}.*"))
     for file in files:
         refuse_pointer(file)
-    try:
+    with _damage(prefix, tf):
         reader = tf.train.load_checkpoint(str(prefix))
         shapes = {
             variable: shape
             for variable, shape in reader.get_variable_to_shape_map().items()
             if name_of(_PART.sub("", variable)) is not None
         }
-        n_bytes = 4 * sum(prod(shape) for shape in shapes.values())
-        check_growth(str(prefix), n_bytes, sum(path.stat().st_size for path in files))
+    n_bytes = 4 * sum(prod(shape) for shape in shapes.values())
+    check_growth(str(prefix), n_bytes, sum(file.stat().st_size for file in files))
+    with _damage(prefix, tf):
         variables = {variable: np.asarray(reader.get_tensor(variable)) for variable in shapes}
-    except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:  # TensorFlow's
-        raise ValueError(f"{prefix}: not a readable TensorFlow checkpoint: {error}") from error
     return _join(variables, name_of, str(prefix))
+
+
+@contextmanager
+def _damage(prefix: Path, tf: Any) -> Iterator[None]:
+    """Says in one way what TensorFlow says in several of a missing or damaged checkpoint."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
+        raise ValueError(f"{prefix}: not a readable TensorFlow checkpoint: {error}") from error
 
 
 def _array_name(variable: str) -> Optional[str]:

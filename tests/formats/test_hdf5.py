@@ -297,7 +297,9 @@ def test_a_written_model_replaces_an_older_one(written, make_network):
     write_hdf5(network, written / "w.hdf5")
     again = read_hdf5(written / "options.json", written / "w.hdf5")
     assert again.config == network.config
-    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), network.parameters()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.parameters(), network.parameters(), strict=True)
+    )
     assert sorted(contents(written)) == ["options.json", "w.hdf5"]
 
 

@@ -82,7 +82,7 @@ def assert_close(got, path, names, atol):
     with h5py.File(path) as file:
         expected = [file[name][()] for name in names]
     assert len(got) == len(expected)
-    for layers, other in zip(got, expected):
+    for layers, other in zip(got, expected, strict=True):
         assert layers.dtype == other.dtype
         assert other.std() > 0.1
         np.testing.assert_allclose(layers, other, atol=atol, rtol=0)
@@ -165,12 +165,12 @@ def test_a_native_directory_with_a_damaged_lexicon(fixtures, tmp_path):
 
 def test_the_published_hdf5_layout_has_no_place_for_a_lexicon(fixtures, tmp_path):
     network = read_source(fixtures / "many_langs_char")
-    with pytest.raises(ValueError, match="has a lexicon, which only the native format can hold"):
+    with pytest.raises(ValueError, match="lexicon.*native format"):
         write_hdf5(network, tmp_path / "w.hdf5")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "options.json").write_text(network.config.model_dump_json())
     shutil.copy(fixtures / "plain" / "weights.hdf5", tmp_path)
-    with pytest.raises(ValueError, match="has a lexicon, which only the native format can hold"):
+    with pytest.raises(ValueError, match="lexicon.*native format"):
         read_hdf5(tmp_path / "options.json", tmp_path / "weights.hdf5")
 
 

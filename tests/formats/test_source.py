@@ -27,7 +27,9 @@ def network(make_network):
 
 def assert_is(network, expected):
     assert network.config == expected.config
-    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), expected.parameters()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.parameters(), expected.parameters(), strict=True)
+    )
 
 
 def test_the_bundled_english_model():
