@@ -10,6 +10,8 @@ import smart_open
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from .urls import check_url, is_url, shown, without_secrets
+
 KINDS = (".txt", ".jsonl", ".spacy")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _FIRST_BYTES = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"(\xb5/\xfd": ".zst"}
@@ -41,26 +43,24 @@ class Corpus(NamedTuple):
     is_streamed: bool
 
 
-def is_url(source: str) -> bool:
-    """Whether an input is a URL (``scheme://…``) rather than a path."""
-    return "://" in source
-
-
 def input_kind(source: str) -> Tuple[str, str]:
     """What an input is, by its name.
 
     source: A path or a URL.
     RETURNS: The suffix of its kind, and that of its compression or "".
-    RAISES ValueError: The kind is unknown.
+    RAISES ValueError: The kind is unknown, or it is a URL of another kind than ``check_url`` lets
+        pass.
     """
+    if is_url(source):
+        check_url(source)
     name = Path(urlsplit(source).path if is_url(source) else source)
     kind, compression = name.suffix, ""
     if kind in COMPRESSIONS:
         kind, compression = name.with_suffix("").suffix, kind
     if kind not in KINDS or (kind == ".spacy" and compression):
         raise ValueError(
-            f"{source}: the name of an input ends in .txt, .jsonl or .spacy; the first two may be "
-            f"compressed ({', '.join(COMPRESSIONS)})."
+            f"{shown(source)}: the name of an input ends in .txt, .jsonl or .spacy; the first two "
+            f"may be compressed ({', '.join(COMPRESSIONS)})."
         )
     return kind, compression
 
@@ -68,9 +68,9 @@ def input_kind(source: str) -> Tuple[str, str]:
 def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
     """Open an input. Its kind goes by the suffix, before which may come that of a compression.
 
-    source: A path, or a URL that smart-open opens. ``.txt``: each line is a Doc, an empty line an
-        empty one. ``.jsonl``: each line that isn't blank is an object with "tokens" (a list of
-        words) or "text". ``.spacy``: a DocBin, which spaCy can only load as a whole.
+    source: A path, or a URL that ``check_url`` lets pass. ``.txt``: each line is a Doc, an empty
+        line an empty one. ``.jsonl``: each line that isn't blank is an object with "tokens" (a list
+        of words) or "text". ``.spacy``: a DocBin, which spaCy can only load as a whole.
     vocab: Of the pipeline that will process the Docs.
     RAISES ValueError: The kind is unknown, or (later) a record is wrong.
     RAISES OSError: There is no such file.
@@ -89,11 +89,11 @@ def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
 
 def _read_lines(source: str, compression: str) -> Iterator[Record]:
     """The lines of a text file as they are, without their ends."""
-    n = 0
+    n, name = 0, shown(source)
     try:
         with _open(source, compression) as file:
             for n, line in enumerate(file, 1):
-                where = f"{source}, line {n}"
+                where = f"{name}, line {n}"
                 content = line.rstrip(b"\r\n")
                 try:
                     text = content.decode("utf-8-sig" if n == 1 else "utf-8")
@@ -104,7 +104,8 @@ def _read_lines(source: str, compression: str) -> Iterator[Record]:
     except (ValueError, ImportError):  # from above
         raise
     except Exception as error:  # damaged or cut files; each compression has its own errors
-        raise ValueError(f"{source}, after line {n}: can't be read on: {error}") from error
+        reason = without_secrets(str(error))
+        raise ValueError(f"{name}, after line {n}: can't be read on: {reason}") from None
 
 
 def _compression_hint(content: bytes) -> str:
@@ -122,7 +123,7 @@ def _open(source: str, compression: str = "") -> BinaryIO:
         hint = str(error)
         if compression == ".zst" and "smart_open[" not in hint:  # says what a URL needs
             hint = f"reading .zst needs another package: pip install 'spacy-elmo[zst]' ({hint})"
-        raise ImportError(f"{source}: {hint}") from error
+        raise ImportError(f"{shown(source)}: {hint}") from error
 
 
 def _json_records(lines: Iterator[Record]) -> Iterator[Record]:
@@ -161,20 +162,23 @@ def _check_unicode(text: str, where: str) -> None:
         raise ValueError(f"{where}: not Unicode: {error}") from error
 
 
-def _read_docbin(path: str, vocab: Vocab) -> Corpus:
+def _read_docbin(source: str, vocab: Vocab) -> Corpus:
+    name = shown(source)
     try:
-        with _open(path) as file:
+        with _open(source) as file:
             data = file.read()
-    except (OSError, ImportError):
+    except ImportError:
         raise
     except Exception as error:  # a connection that was cut has errors of its own
-        raise ValueError(f"{path}: can't be read: {error}") from error
+        if isinstance(error, OSError) and not is_url(source):
+            raise
+        raise ValueError(f"{name}: can't be read: {without_secrets(str(error))}") from None
     content = sha256(data).digest()
     try:
         docs = DocBin().from_bytes(data)
     except Exception as error:  # whatever msgpack and NumPy make of bytes that aren't theirs
-        raise ValueError(f"{path}: not a DocBin: {error}") from error
+        raise ValueError(f"{name}: not a DocBin: {error}") from error
     records = (
-        Record(f"{path}, Doc {n}", content, doc) for n, doc in enumerate(docs.get_docs(vocab), 1)
+        Record(f"{name}, Doc {n}", content, doc) for n, doc in enumerate(docs.get_docs(vocab), 1)
     )
     return Corpus(records, sum(len(tokens) for tokens in docs.tokens), False)

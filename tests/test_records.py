@@ -3,6 +3,7 @@ import gzip
 import lzma
 import random
 import re
+import traceback
 
 import pytest
 import smart_open
@@ -211,3 +212,18 @@ def test_a_url_that_needs_a_package(vocab, monkeypatch):
     monkeypatch.setattr(smart_open, "open", fail)
     with pytest.raises(ImportError, match=r"s3://b/in\.txt\.gz: pip install smart_open\[s3\]"):
         list(open_input("s3://b/in.txt.gz", vocab).records)
+
+
+@pytest.mark.parametrize("name", ["in.txt", "in.spacy"])
+def test_other_urls_are_refused(vocab, name):
+    for source in (f"hdfs://host/{name}", f"ssh://host/{name}", f"zip://a::http://host/{name}"):
+        with pytest.raises(ValueError, match="not a URL that is opened here"):
+            open_input(source, vocab)
+
+
+@pytest.mark.parametrize("name", ["in.txt", "in.jsonl.gz", "in.spacy"])
+def test_a_signature_is_not_shown(serve, vocab, name):
+    server = serve({})
+    with pytest.raises(ValueError, match=name) as error:
+        list(open_input(f"{server.url}/{name}?sig=secret", vocab).records)
+    assert "secret" not in "".join(traceback.format_exception(error.value, limit=0))

@@ -9,6 +9,7 @@ from wasabi import msg
 
 from ..api import BiLM
 from ..formats import MissingVocabulary, SoftmaxWeights, read_softmax
+from ..urls import shown
 from ._help import SOURCE, VOCABULARY
 
 
@@ -46,7 +47,7 @@ def convert(
             kept = None
         bilm.save(output, format=format.value, softmax=kept)
     except (ValueError, OSError, ImportError) as error:
-        msg.fail(f"Can't convert '{source}'", str(error), exits=1)
+        msg.fail(f"Can't convert '{shown(source)}'", str(error), exits=1)
     beside = " and options.json beside it" if format is Format.hdf5 else ""
     if kept is not None:
         beside = f" with a softmax over {len(kept.words):,} words"

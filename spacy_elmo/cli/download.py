@@ -7,6 +7,7 @@ from wasabi import msg
 
 from ..api import BiLM
 from ..formats import PUBLISHED, resolve_source
+from ..urls import shown
 from ._card import bilm_rows, card_rows
 from ._help import SOURCE
 
@@ -29,9 +30,9 @@ def download(
         try:
             rows.extend(bilm_rows(BiLM.load(source)).items())
         except ImportError as error:  # it is here all the same
-            msg.warn(f"Can't read '{source}' yet", str(error))
+            msg.warn(f"Can't read '{shown(source)}' yet", str(error))
         rows.extend(card_rows(source).items())
     except (ValueError, OSError, ImportError) as error:
-        msg.fail(f"Can't download '{source}'", str(error), exits=1)
-    msg.good(f"'{source}' is here")
+        msg.fail(f"Can't download '{shown(source)}'", str(error), exits=1)
+    msg.good(f"'{shown(source)}' is here")
     msg.table(rows)

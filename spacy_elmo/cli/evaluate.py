@@ -25,6 +25,7 @@ from ..pretraining.evaluation import (
 )
 from ..pretraining.learning import LanguageModel
 from ..pretraining.start import with_softmax
+from ..urls import shown
 from ._help import SOURCE, TEXTS, VOCABULARY
 
 _CONTEXT = 8  # words that are shown on each side of an occurrence
@@ -91,7 +92,7 @@ def evaluate(
             found = list(find_neighbours(network, held_out, asked, n_occurrences=occurrences))
             del store, held_out  # on Windows, files in use can't be removed
     except (ValueError, OSError, ImportError) as error:
-        msg.fail(f"Can't evaluate '{source}'", str(error), exits=1)
+        msg.fail(f"Can't evaluate '{shown(source)}'", str(error), exits=1)
     if as_json:
         results["neighbours"] = [_as_json(neighbours) for neighbours in found]
         print(json.dumps(results, ensure_ascii=False))
@@ -114,7 +115,7 @@ def _read_model(
         return None, f"{error} (--vocabulary)"
     if softmax is None:
         return None, (
-            f"'{source}' has no softmax: it can't say which word it expects. What "
+            f"'{shown(source)}' has no softmax: it can't say which word it expects. What "
             "'spacy elmo pretrain' writes has one, unless it was left out as in en_small, and so "
             "have checkpoints of bilm-tf; what is published as HDF5 has none."
         )

@@ -12,6 +12,7 @@ from wasabi import msg
 from ..api import BiLM
 from ..component import Elmo
 from ..layers import BiLMShim, ElmoListener
+from ..urls import shown
 from ._card import bilm_rows, card_rows
 from ._help import SOURCE
 
@@ -26,7 +27,7 @@ def info(
         else:
             tables = {"": {**bilm_rows(BiLM.load(source)), **card_rows(source)}}
     except (ValueError, ImportError, OSError) as error:
-        msg.fail(f"Can't load '{source}'", str(error), exits=1)
+        msg.fail(f"Can't load '{shown(source)}'", str(error), exits=1)
     for name, rows in tables.items():
         if name:
             msg.divider(name)

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from zipfile import BadZipFile, ZipFile
 
+from .files import MAX_GROWTH, SMALL
+
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_FILES = 10_000
-MAX_GROWTH = 50  # bytes unpacked for one packed; weights hardly shrink, vocabularies to a quarter
-SMALL = 64 << 20  # bytes that any archive may hold
 CHUNK = 1 << 20
 
 _DAMAGE = (

@@ -1,10 +1,11 @@
 """What all formats share: option files, checks of arrays, and files that are never half written."""
 
+import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Optional, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from ..bilm import BiLMConfig, BiLMNetwork
 from ..bilm.config import KINDS
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
+
+MAX_GROWTH = 50  # bytes unpacked for one packed; weights hardly shrink, vocabularies to a quarter
+SMALL = 64 << 20  # bytes that any file may hold
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @contextmanager
@@ -32,6 +37,25 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_pointer(path: Path, where: Optional[str] = None) -> None:
+    """where: The file, for the error; by default its path.
+    RAISES ValueError: The file is a pointer of Git LFS, which stands for one that was not fetched.
+    """
+    with suppress(OSError), open(path, "rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise ValueError(
+                f"{where or path}: a Git LFS pointer in place of the file. Fetch the file itself "
+                "('git lfs pull' in its repository)."
+            )
+
+
+def options_bytes(config: BiLMConfig) -> bytes:
+    """A biLM's options in one form, whatever file they stand in: what their digest is taken of.
+    Options that are not given are left out, so that later ones don't change it."""
+    options = config.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(options, sort_keys=True).encode()
 
 
 def read_config(path: Path) -> BiLMConfig:
@@ -61,6 +85,7 @@ def read_json(path: Path, kind: type[Parsed], what: str) -> Parsed:
     what: What the file should hold, for the error.
     RAISES ValueError: The file is missing, isn't JSON, or a field is missing or wrong.
     """
+    refuse_pointer(path)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -99,6 +124,29 @@ def build_network(config: BiLMConfig, parameters: Mapping[str, Tensor]) -> BiLMN
     return network.eval()
 
 
+def check_depth(where: str, config: BiLMConfig, n_arrays: int) -> None:
+    """What the options ask for is looked at one layer after the other. This bounds it by what is
+    there.
+
+    RAISES ValueError: The options describe more layers than there are arrays.
+    """
+    cnn, lstm = config.char_cnn, config.lstm
+    if max(lstm.n_layers, cnn.n_highway, len(cnn.filters)) > n_arrays:
+        raise ValueError(
+            f"{where}: {n_arrays} arrays are too few for {lstm.n_layers:,} LSTM layers, "
+            f"{len(cnn.filters):,} convolutions and {cnn.n_highway:,} highway layers. "
+            "Do options and weights belong together?"
+        )
+
+
+def check_growth(where: str, n_bytes: int, n_stored: int) -> None:
+    """RAISES ValueError: Arrays take far more memory than the file that is said to hold them."""
+    if n_bytes > max(SMALL, MAX_GROWTH * n_stored):
+        raise ValueError(
+            f"{where}: a file of {n_stored:,} bytes that claims to hold {n_bytes:,}. Not read."
+        )
+
+
 def check_names(where: str, names: Collection[str], expected: Collection[str]) -> None:
     """RAISES ValueError: An array is missing or unknown."""
     for problem, wrong in [
@@ -135,5 +183,7 @@ def check_array(
 
 def check_finite(where: str, name: str, array: np.ndarray) -> None:
     """RAISES ValueError: The array holds infinite values or NaN."""
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()  # a quicker look, which one such value is enough to spoil
+    if not np.isfinite(total) and not np.isfinite(array).all():
         raise ValueError(f"{where}: array '{name}' holds values that are not finite numbers.")

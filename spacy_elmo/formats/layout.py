@@ -2,16 +2,15 @@
 correspond to them. Every step is a permutation, so conversion in either direction is exact."""
 
 from collections.abc import Iterator, Mapping
-from typing import Union
+from typing import NamedTuple
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..bilm import BiLMConfig, CharCNNConfig
 from ..bilm.characters import N_CHARACTERS
-from .files import check_array, check_finite
+from .files import check_array, check_depth
 
 _DIRECTIONS = ("forward_lstm", "backward_lstm")
 
@@ -55,29 +54,35 @@ def cell_name(direction: int, layer: int) -> str:
     return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
 
 
-def take_arrays(
-    present: Mapping[str, Union[np.ndarray, h5py.Dataset]], config: BiLMConfig, where: str
-) -> dict[str, np.ndarray]:
-    """Read the arrays of a biLM and check them.
+class Header(NamedTuple):
+    """What is known of an array before it is read.
 
-    present: What a source has, and nothing that isn't the biLM's.
+    shape: Its shape.
+    dtype: The name of its type.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def check_headers(present: Mapping[str, Header], config: BiLMConfig, where: str) -> None:
+    """Compare what a source has with what its options describe.
+
+    present: The biLM's arrays, and nothing else.
     config: The options.
     where: The source, for the error.
-    RETURNS: The arrays of ``array_shapes(config)``.
-    RAISES ValueError: An array is missing, of a wrong shape or type or not finite, or there are
-        more arrays than the options describe.
+    RAISES ValueError: An array is missing or of a wrong shape or type, or there are more arrays
+        than the options describe.
     """
+    check_depth(where, config, len(present))
     shapes = array_shapes(config)
-    arrays: dict[str, np.ndarray] = {}
     for name, shape in shapes.items():
         if name not in present:
             raise ValueError(
                 f"{where}: array '{name}', of shape {shape} by the options, is missing. "
                 "Do options and weights belong together?"
             )
-        check_array(where, name, present[name].shape, shape, str(present[name].dtype), ("float32",))
-        arrays[name] = present[name][()]
-        check_finite(where, name, arrays[name])
+        check_array(where, name, present[name].shape, shape, present[name].dtype, ("float32",))
     for name in present:
         if name not in shapes:
             raise ValueError(
@@ -86,7 +91,6 @@ def take_arrays(
                 f"convolutions, {config.char_cnn.n_highway} highway layers). "
                 "Do options and weights belong together?"
             )
-    return arrays
 
 
 def arrays_to_parameters(arrays: Mapping[str, np.ndarray], config: BiLMConfig) -> dict[str, Tensor]:

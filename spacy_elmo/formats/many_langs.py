@@ -7,9 +7,11 @@ and calls nothing.
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from os.path import isfile
 from pathlib import Path, PureWindowsPath
 from typing import Literal, Optional
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt
@@ -22,10 +24,13 @@ from .archive import contents
 from .files import (
     build_network,
     check_array,
+    check_depth,
     check_finite,
+    check_growth,
     check_names,
     parse_config,
     read_json,
+    refuse_pointer,
 )
 
 TRAINING_NAME = "config.json"
@@ -107,6 +112,7 @@ def read_many_langs(directory: Path) -> BiLMNetwork:
     config = _to_config(settings, directory)
     cnn, lstm = config.char_cnn, config.lstm
     assert isinstance(cnn, LexiconCNNConfig)
+    check_depth(str(directory), config, len(token_embedder) + len(encoder))
     shapes = _token_embedder_shapes(cnn, lstm.projection_dim)
     _check_arrays(directory / TOKEN_EMBEDDER_NAME, token_embedder, shapes)
     _check_arrays(directory / ENCODER_NAME, encoder, _encoder_shapes(lstm))
@@ -115,11 +121,16 @@ def read_many_langs(directory: Path) -> BiLMNetwork:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, none of which is checked but for being one."""
+    """The tensors of a state dict. They aren't larger than the file allows; nothing else of them is
+    checked."""
+    refuse_pointer(path)
+    try:
+        n_stored, n_unpacked = path.stat().st_size, _unpacked_size(path)
+    except OSError as error:
+        raise ValueError(f"Can't read weights: {path}: {error.strerror}") from error
+    check_growth(str(path), n_unpacked, n_stored)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise ValueError(f"Can't read weights: {path}: {error.strerror}") from error
     except Exception as error:  # whatever PyTorch stumbles over in a file that is something else
         raise ValueError(
             f"{path}: not a readable state dict. The file is damaged, or it holds something else "
@@ -127,7 +138,20 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     if not isinstance(state, dict) or not all(map(_is_array, state.values())):
         raise ValueError(f"{path}: not a state dict, which maps names to arrays.")
-    return {str(name): tensor.detach() for name, tensor in state.items()}
+    tensors = {str(name): tensor.detach() for name, tensor in state.items()}
+    # Several may lie in the same memory, and one may repeat it.
+    check_growth(str(path), sum(tensor.nbytes for tensor in tensors.values()), n_stored)
+    return tensors
+
+
+def _unpacked_size(path: Path) -> int:
+    """What is read of a file: PyTorch packs state dicts as zip, whose parts may be compressed.
+
+    RAISES OSError: It can't be read.
+    """
+    with open(path, "rb") as file, suppress(BadZipFile):  # then PyTorch says what is wrong
+        return sum(part.file_size for part in ZipFile(file).infolist())
+    return 0
 
 
 def _is_array(value: object) -> bool:
@@ -136,21 +160,22 @@ def _is_array(value: object) -> bool:
 
 
 def _read_settings(directory: Path, has_words: bool) -> _Settings:
-    """As the published code finds them: ``config_path`` is a path of the machine the biLM was
-    trained on, so its last part is tried as well, in the directory and among the published names.
+    """``config_path`` is a path of the machine the biLM was trained on. Its last part names a file
+    in the directory, or else the published settings. The path itself is never opened: whoever
+    packed the directory would choose a file of this machine.
 
     has_words: Whether the weights hold embeddings of words. The published settings have 100
         dimensions for them; ``word.dic`` says nothing, because training writes it in any case.
     """
     training = read_json(directory / TRAINING_NAME, _Training, "the arguments of a training")
     name = PureWindowsPath(training.config_path).name  # knows both kinds of slashes
-    for path in (directory / training.config_path, directory / name):
-        if isfile(path):
-            return read_json(path, _Settings, "the settings of ELMoForManyLangs with a CNN")
+    if name and isfile(directory / name):
+        what = "the settings of ELMoForManyLangs with a CNN"
+        return read_json(directory / name, _Settings, what)
     if name not in PUBLISHED_SETTINGS:
         raise ValueError(
-            f"{directory / TRAINING_NAME}: there are no settings at '{training.config_path}' "
-            f"(config_path), nor in {directory / name}. Put the file there."
+            f"{directory / TRAINING_NAME}: the settings that it names ('{training.config_path}', "
+            f"config_path) are not here. Put the file into {directory}."
         )
     return _Settings(
         encoder=_EncoderSettings(
@@ -204,6 +229,7 @@ def _read_lexicon(path: Path) -> list[str]:
     RAISES ValueError: The file is missing or isn't UTF-8, a line is something else, or the ids
         aren't 0, 1, 2 …, each once.
     """
+    refuse_pointer(path)
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Literal, Optional
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
 from torch import Tensor
 
 from ..bilm import BiLMConfig, BiLMNetwork
+from .digest import digest
 from .files import (
     build_network,
     check_array,
+    check_depth,
     check_finite,
     check_names,
+    options_bytes,
     read_config,
     replacing,
 )
 from .softmax import SoftmaxWeights, check_softmax, read_words, words_to_bytes
+from .tensors import Stored, read_tensors, tensors_from_bytes, tensors_to_bytes
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -57,7 +59,10 @@ def read_native_softmax(directory: Path) -> Optional[SoftmaxWeights]:
         return None
     words = read_words(directory / VOCABULARY_NAME)
     projection_dim = read_config(directory / CONFIG_NAME).lstm.projection_dim
-    return check_softmax(str(path), read_tensors(path), words, projection_dim)
+    stored = read_tensors(path)
+    softmax = check_softmax(str(path), stored.tensors, words, projection_dim)
+    _check_companion(str(path), stored, words_to_bytes(words), f"those in {VOCABULARY_NAME}")
+    return softmax
 
 
 def write_native(
@@ -81,10 +86,10 @@ def write_native(
         where = f"A softmax in {dtype}"
         tensors = {"weight": softmax.weight.detach().cpu(), "bias": softmax.bias.detach().cpu()}
         check_softmax(where, tensors, softmax.words, network.config.lstm.projection_dim)
-        files[SOFTMAX_NAME] = _save(tensors, dtype, where)
+        files[SOFTMAX_NAME] = _save(tensors, dtype, where, words_to_bytes(softmax.words))
         files[VOCABULARY_NAME] = words_to_bytes(softmax.words)
     files[CONFIG_NAME] = (network.config.model_dump_json(indent=2) + "\n").encode()
-    files[WEIGHTS_NAME] = _save(network.state_dict(), dtype, f"A biLM in {dtype}")
+    files[WEIGHTS_NAME] = _save_network(network, dtype)
     with ExitStack() as stack:  # what is entered first is renamed last
         for name, content in files.items():
             stack.enter_context(replacing(directory / name)).write_bytes(content)
@@ -96,7 +101,7 @@ def write_native(
 
 def network_to_bytes(network: BiLMNetwork) -> bytes:
     """The weights in float32; ``network.config`` has to be kept beside them."""
-    return _save(network.state_dict(), "float32", "A biLM in float32")
+    return _save_network(network, "float32")
 
 
 def network_from_bytes(config: BiLMConfig, weights: bytes) -> BiLMNetwork:
@@ -104,37 +109,28 @@ def network_from_bytes(config: BiLMConfig, weights: bytes) -> BiLMNetwork:
 
     RAISES ValueError: The bytes are damaged or don't fit the options.
     """
-    try:
-        tensors = load(weights)
-    except SafetensorError as error:
-        raise ValueError(f"Serialized biLM: not readable as safetensors: {error}") from error
-    return _network(config, tensors, "Serialized biLM")
+    where = "Serialized biLM"
+    return _network(config, tensors_from_bytes(weights, where), where)
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
-
-    RETURNS: Tensors on the CPU, which may lie in the mapped file.
-    RAISES ValueError: The file is missing or damaged.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file: {error}") from error
+def _save_network(network: BiLMNetwork, dtype: DType) -> bytes:
+    options = options_bytes(network.config)
+    return _save(network.state_dict(), dtype, f"A biLM in {dtype}", options)
 
 
-def _save(tensors: Mapping[str, Tensor], dtype: DType, where: str) -> bytes:
+def _save(tensors: Mapping[str, Tensor], dtype: DType, where: str, companion: bytes) -> bytes:
     stored = {
         name: tensor.detach().cpu().to(getattr(torch, dtype)).contiguous()
         for name, tensor in tensors.items()
     }
     for name, tensor in stored.items():
         check_finite(where, name, tensor.numpy())
-    return save(stored, metadata={"format": "pt"})
+    return tensors_to_bytes(stored, companion)
 
 
-def _network(config: BiLMConfig, tensors: dict[str, Tensor], where: str) -> BiLMNetwork:
+def _network(config: BiLMConfig, stored: Stored, where: str) -> BiLMNetwork:
+    tensors = stored.tensors
+    check_depth(where, config, len(tensors))
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in BiLMNetwork(config).state_dict().items()}
     check_names(where, tensors, expected)
@@ -144,4 +140,14 @@ def _network(config: BiLMConfig, tensors: dict[str, Tensor], where: str) -> BiLM
         check_array(where, name, tuple(tensor.shape), expected[name], dtype, ("float32", "float16"))
         parameters[name] = tensor.float()
         check_finite(where, name, parameters[name].numpy())
+    _check_companion(where, stored, options_bytes(config), "the options that stand beside them")
     return build_network(config, parameters)
+
+
+def _check_companion(where: str, stored: Stored, companion: bytes, what: str) -> None:
+    """RAISES ValueError: What stands beside tensors isn't what was written with them."""
+    if stored.companion not in (None, digest(companion)):
+        raise ValueError(
+            f"{where}: was not written with {what} (by their digest). One of the files was changed "
+            "or is another biLM's. Get another copy of both."
+        )

@@ -1,5 +1,5 @@
 """Fetches remote files into a cache, whole or not at all. What is in the cache is never asked for
-again. Whatever URL fsspec opens, this does."""
+again, and is compared with the digest that it had then."""
 
 import hashlib
 import re
@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+import fsspec
 from filelock import FileLock, Timeout
-from fsspec.core import url_to_fs
 from tqdm import tqdm
 
+from ..urls import without_secrets
 from .archive import contents, unpack
+from .digest import path_digest
+from .files import refuse_pointer, replacing
 from .urls import Url
 
 ATTEMPTS = 4
@@ -26,7 +29,7 @@ READ_TIMEOUT = 60.0  # seconds in which not a byte arrives
 LOCK_TIMEOUT = 3600.0  # seconds that another process may take for the same file
 CHUNK = 1 << 20
 
-_EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+_EXTRAS = {"http": "http", "https": "http", "s3": "s3", "gs": "gs"}
 # What the file systems of fsspec call the mark by which a changed file is known.
 _VERSIONS = ("ETag", "etag", "Last-Modified", "LastModified", "updated", "mtime", "created")
 
@@ -63,13 +66,19 @@ def fetch(url: Url, place: Path) -> Path:
     place: The directory to keep it in.
     RETURNS: The file's path in the cache.
     RAISES NotAvailable: There is no such file, or no right to read it.
-    RAISES ValueError: The file can't be fetched or stored, or is not the one that was meant.
+    RAISES ValueError: The file can't be fetched or stored, is not the one that was meant, or has
+        changed in the cache.
     """
     path = place / url.file_name
     if not path.exists():
         with _alone(path):
             if not path.exists():
-                _download(url, path)
+                part = _download(url, path)
+                try:
+                    _keep(part, path)
+                finally:
+                    part.unlink(missing_ok=True)
+    _check_unchanged(path, url)
     return path
 
 
@@ -89,18 +98,49 @@ def fetch_archive(url: Url, place: Path) -> Path:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 try:
                     unpack(archive, unfinished)
-                    unfinished.rename(directory)
+                    _keep(unfinished, directory)
                 finally:
                     shutil.rmtree(unfinished, ignore_errors=True)
                     archive.unlink()  # a damaged one as well: the next attempt asks for another
+                    _digest_path(archive).unlink(missing_ok=True)
+    _check_unchanged(directory, url)
     while len(entries := contents(directory)) == 1 and entries[0].is_dir():
         directory = entries[0]
     return directory
 
 
+def is_cached(url: Url, place: Path) -> bool:
+    """Whether a file is here, or an archive's files are."""
+    return (place / url.file_name).exists() or unpacked_path(url, place).exists()
+
+
 def unpacked_path(url: Url, place: Path) -> Path:
     """Where ``fetch_archive`` puts an archive's files."""
     return place / f"{url.file_name}.unpacked"
+
+
+def _keep(new: Path, path: Path) -> None:
+    """Give what was fetched its place in the cache, with a digest beside it."""
+    with replacing(_digest_path(path)) as temporary:
+        temporary.write_text(path_digest(new), encoding="ascii")
+    new.rename(path)
+
+
+def _check_unchanged(path: Path, url: Url) -> None:
+    """What was fetched before there were digests has none, and passes.
+
+    RAISES ValueError: A file or directory of the cache isn't as it was fetched.
+    """
+    kept = _digest_path(path)
+    if kept.exists() and kept.read_bytes() != path_digest(path).encode():
+        raise ValueError(
+            f"{path}: has changed since it was fetched from {url}; it may be damaged. Delete it, "
+            "and it is fetched anew."
+        )
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.xxh3")
 
 
 @contextmanager
@@ -131,33 +171,35 @@ def _alone(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _download(url: Url, path: Path) -> None:
-    fs, address = _filesystem(url)
+def _download(url: Url, path: Path) -> Path:
+    """RETURNS: A file beside ``path`` that is whole and the one that was meant."""
+    fs = _filesystem(url)
     _say(f"Fetching {url} to {path}")
     for attempt in range(ATTEMPTS):
         try:
-            part = _transfer(fs, address, url, path)
+            part = _transfer(fs, url, path)
             break
         except _Interrupted as error:
             if attempt + 1 == ATTEMPTS:
-                raise ValueError(f"Can't fetch {url}: {error} ({ATTEMPTS} attempts).") from error
+                raise ValueError(f"Can't fetch {url}: {error} ({ATTEMPTS} attempts).") from None
             pause = PAUSE * 2**attempt
             _say(f"{url}: {error}. Trying again in {pause:.0f} s")
             time.sleep(pause)
     try:
         _check(part, url)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    except ValueError:
+        part.unlink()
+        raise
+    return part
 
 
-def _transfer(fs: Any, address: str, url: Url, path: Path) -> Path:
+def _transfer(fs: Any, url: Url, path: Path) -> Path:
     """Read what is missing of a file.
 
     RETURNS: A file beside ``path`` with all of it.
     RAISES _Interrupted: The connection was cut; what has come is kept for the next attempt.
     """
-    remote = _open(fs, address, url)
+    remote = _open(fs, url)
     try:
         # Named by the version, so that halves of two versions never become one file.
         version = hashlib.sha256(f"{remote.version} {remote.size}".encode()).hexdigest()[:12]
@@ -171,7 +213,7 @@ def _transfer(fs: Any, address: str, url: Url, path: Path) -> Path:
             return part
         if present:
             remote.file.close()
-            remote = _open(fs, address, url, present, remote.version)
+            remote = _open(fs, url, present, remote.version)
         with open(part, "ab") as output:
             output.truncate(remote.start)
             output.seek(remote.start)
@@ -198,6 +240,7 @@ def _transfer(fs: Any, address: str, url: Url, path: Path) -> Path:
 
 def _check(path: Path, url: Url) -> None:
     """RAISES ValueError: The file isn't the one that was asked for."""
+    refuse_pointer(path, str(url))
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         # What portals and login pages send in place of a file, as if all were well.
@@ -213,21 +256,17 @@ def _check(path: Path, url: Url) -> None:
         )
 
 
-def _filesystem(url: Url) -> tuple[Any, str]:
-    """fsspec's file system for a URL, and the file's address in it."""
+def _filesystem(url: Url) -> Any:
+    """fsspec's file system for a URL. It is asked for by its name: fsspec's reading of whole URLs
+    would find chains in them."""
+    is_http = url.scheme in ("http", "https")
     try:
-        http = {scheme: _http_options() for scheme in url.schemes if scheme in ("http", "https")}
-        return url_to_fs(url.address, **http)
+        return fsspec.filesystem(url.scheme, **(_http_options() if is_http else {}))
     except ImportError as error:
-        extras = sorted({_EXTRAS[scheme] for scheme in url.schemes if scheme in _EXTRAS})
-        if not extras:
-            raise ValueError(f"Can't fetch {url}: {error}") from error
         raise ValueError(
             f"Can't fetch {url}: this needs another package. "
-            f"Run: pip install 'spacy-elmo[{','.join(extras)}]'"
+            f"Run: pip install 'spacy-elmo[{_EXTRAS[url.scheme]}]'"
         ) from error
-    except ValueError as error:  # an unknown scheme
-        raise ValueError(f"Can't fetch {url}: {error}") from error
 
 
 def _http_options() -> dict[str, Any]:
@@ -237,16 +276,15 @@ def _http_options() -> dict[str, Any]:
     return {"client_kwargs": {"timeout": timeout, "trust_env": True}}  # the environment's proxies
 
 
-def _open(
-    fs: Any, address: str, url: Url, start: int = 0, version: Optional[str] = None
-) -> _Opened:
+def _open(fs: Any, url: Url, start: int = 0, version: Optional[str] = None) -> _Opened:
     """Open a remote file, at a later position if it still has the version and if possible.
 
     RAISES NotAvailable, _Interrupted
     """
     try:
-        if re.match("https?://", address):
-            return _open_http(fs, address, start, version)
+        if url.scheme in ("http", "https"):
+            return _open_http(fs, url.address, start, version)
+        address = fs._strip_protocol(url.address)
         info = fs.info(address)
         current = next((str(info[key]) for key in _VERSIONS if info.get(key)), None)
         file = fs.open(address, "rb")
@@ -254,7 +292,7 @@ def _open(
         file.seek(start)
         return _Opened(file, start, info.get("size"), current)
     except Exception as error:  # every file system has its own
-        raise _failure(error, url) from error
+        raise _failure(error, url) from None  # the other error shows the whole URL
 
 
 def _open_http(fs: Any, address: str, start: int, version: Optional[str]) -> _Opened:
@@ -287,7 +325,7 @@ def _read(remote: _Opened) -> bytes:
     try:
         return remote.file.read(CHUNK)
     except Exception as error:
-        raise _Interrupted(f"the connection was cut ({_reason(error)})") from error
+        raise _Interrupted(f"the connection was cut ({_reason(error)})") from None
 
 
 def _failure(error: Exception, url: Url) -> Exception:
@@ -303,7 +341,7 @@ def _failure(error: Exception, url: Url) -> Exception:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return without_secrets(str(error)) or type(error).__name__
 
 
 def _say(text: str) -> None:

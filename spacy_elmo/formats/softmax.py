@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .files import check_array, check_finite, check_names
+from .files import check_array, check_finite, check_names, refuse_pointer
 
 _NAMES = ("bias", "weight")
 _END_MARK = "!!!MAXTERMID"  # a line of lm_1b's vocabularies that bilm-tf gives no number
@@ -62,6 +62,7 @@ def read_words(path: Path) -> tuple[str, ...]:
     path: UTF-8 text, one word a line.
     RAISES ValueError: The file is missing or not UTF-8.
     """
+    refuse_pointer(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

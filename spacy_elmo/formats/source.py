@@ -12,6 +12,7 @@ from typing import Optional, Union
 from fsspec.implementations.local import LocalFileSystem
 
 from ..bilm import BiLMNetwork
+from ..urls import is_url
 from .archive import is_archive_name
 from .hdf5 import read_hdf5
 from .many_langs import find_many_langs, read_many_langs
@@ -23,11 +24,11 @@ from .native import (
     read_native,
     read_native_softmax,
 )
-from .published import PUBLISHED
-from .remote import NotAvailable, fetch, fetch_archive, unpacked_path
+from .published import PUBLISHED, PublishedFile
+from .remote import NotAvailable, fetch, fetch_archive, is_cached, unpacked_path
 from .softmax import SoftmaxWeights
 from .tensorflow import is_checkpoint, read_checkpoint, read_checkpoint_softmax
-from .urls import Url, is_url
+from .urls import Url
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -73,7 +74,8 @@ def read_softmax(source: Source, vocabulary: Optional[Path] = None) -> Optional[
 def resolve_source(source: Source) -> Local:
     """The files of a biLM on this machine. What is remote is fetched, unless the cache has it.
 
-    source: A bundled or published name; a path; a URL that fsspec opens; or a pair of options
+    source: A bundled or published name; a path; a URL (``https://``,
+        ``http://``, ``s3://``, ``gs://`` or ``file://``); or a pair of options
         and weights, paths or URLs. A URL is that of an archive, an HDF5 file with its options
         beside it, or a native directory. ``#sha256=…`` at its end is the file's checksum.
     RETURNS: A path that exists, the prefix of a checkpoint, or the pair of options and weights.
@@ -91,7 +93,8 @@ def resolve_source(source: Source) -> Local:
     if name in bundled_names():
         return MODELS / name
     if name in PUBLISHED:
-        return resolve_source(PUBLISHED[name].source)
+        files = [_resolve_published(file) for file in PUBLISHED[name].files]
+        return files[0] if len(files) == 1 else (files[0], files[1])
     if is_url(name):
         return _resolve_url(name)
     path = Path(source)
@@ -173,9 +176,7 @@ def _fetch_softmax(source: Source, local: Path) -> None:
 
     local: Its files on this machine.
     """
-    if isinstance(source, str) and source in PUBLISHED:
-        source = PUBLISHED[source].source
-    if not is_url(str(source)):
+    if not is_url(str(source)) or _is_file_url(str(source)):
         return
     url = Url.parse(str(source))
     if local == url.inside(CONFIG_NAME).place:
@@ -189,18 +190,46 @@ def _fetch_softmax(source: Source, local: Path) -> None:
             fetch(member(name), place)
 
 
+def _resolve_published(file: PublishedFile) -> Path:
+    """One file of a published biLM, or the directory of its archive, from the cache or from the
+    first address that has it.
+
+    RAISES ValueError: None has it, or it has changed in the cache.
+    """
+    urls = [Url.parse(source) for source in file.sources]
+    for url in urls:
+        if is_cached(url, url.place):
+            return _fetch_file(url)
+    problems = []
+    for url in urls:
+        try:
+            return _fetch_file(url)
+        except ValueError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    raise ValueError(" ".join(map(str, problems)))
+
+
+def _fetch_file(url: Url) -> Path:
+    fetch_ = fetch_archive if is_archive_name(url.name) else fetch
+    return fetch_(url, url.place)
+
+
 def _resolve_file(file: Union[str, Path]) -> Path:
     """One file of a pair."""
     if not is_url(str(file)):
         return Path(file)
+    if _is_file_url(str(file)):
+        return _file_path(str(file))
     url = Url.parse(str(file))
-    return _file_path(url) if _is_file_url(url) else fetch(url, url.place)
+    return fetch(url, url.place)
 
 
 def _resolve_url(text: str) -> Local:
+    if _is_file_url(text):
+        return resolve_source(_file_path(text))
     url = Url.parse(text)
-    if _is_file_url(url):
-        return resolve_source(_file_path(url))
     place = url.place
     if is_archive_name(url.name):
         return fetch_archive(url, place)
@@ -224,7 +253,7 @@ def _fetch_options(weights: Url, place: Path) -> Path:
     if (place / weights.file_name).exists():
         for url in urls:
             if (place / url.file_name).exists():
-                return place / url.file_name
+                return fetch(url, place)
     for url in urls:
         try:
             return fetch(url, place)
@@ -254,14 +283,14 @@ def _fetch_directory(url: Url) -> Path:
     return fetch(url.inside(WEIGHTS_NAME), config.place).parent
 
 
-def _is_file_url(url: Url) -> bool:
-    return url.schemes in (["file"], ["local"])
+def _is_file_url(text: str) -> bool:
+    return text.startswith("file://")
 
 
-def _file_path(url: Url) -> Path:
-    if url.sha256 is not None:
-        raise ValueError(f"{url}: a file on this machine is not compared with a checksum.")
-    return Path(LocalFileSystem._strip_protocol(url.address))
+def _file_path(text: str) -> Path:
+    if "#sha256=" in text:
+        raise ValueError(f"{text}: a file on this machine is not compared with a checksum.")
+    return Path(LocalFileSystem._strip_protocol(text))
 
 
 def _only(directory: Path, *patterns: str) -> Path:

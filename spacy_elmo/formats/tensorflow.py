@@ -5,7 +5,10 @@ Names and shapes follow bilm-tf (``training.py``; ``model.py`` for the modules, 
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from glob import escape
+from math import prod
 from os.path import isfile
 from pathlib import Path, PureWindowsPath
 from typing import Any, Optional
@@ -15,8 +18,16 @@ import torch
 
 from ..bilm import BiLMConfig, BiLMNetwork, ScalarMixConfig
 from ..bilm.characters import N_CHARACTERS
-from .files import build_network, check_array, check_finite, parse_config, read_config
-from .layout import arrays_to_parameters, cell_name, take_arrays
+from .files import (
+    build_network,
+    check_array,
+    check_finite,
+    check_growth,
+    parse_config,
+    read_config,
+    refuse_pointer,
+)
+from .layout import Header, arrays_to_parameters, cell_name, check_headers
 from .softmax import MissingVocabulary, SoftmaxWeights, check_softmax, read_words
 
 # How variables' names end, behind scopes that differ from program to program. Patterns are for
@@ -72,7 +83,11 @@ def read_checkpoint(path: Path, options_path: Optional[Path] = None) -> BiLMNetw
     if weights is not None or gamma is not None:
         mix = _scalar_mix(weights, gamma, config.n_layers, where)
         config = config.model_copy(update={"scalar_mix": mix})
-    return build_network(config, arrays_to_parameters(take_arrays(arrays, config, where), config))
+    headers = {name: Header(array.shape, str(array.dtype)) for name, array in arrays.items()}
+    check_headers(headers, config, where)
+    for name, array in arrays.items():
+        check_finite(where, name, array)
+    return build_network(config, arrays_to_parameters(arrays, config))
 
 
 def read_checkpoint_softmax(
@@ -170,16 +185,30 @@ def _read_arrays(
     """prefix: Of the checkpoint's file names.
     name_of: From a variable to the name of its array; None for those that are not to be read.
     RETURNS: Arrays by these names. Those that are stored in parts are put together."""
-    try:
+    files = list(prefix.parent.glob(f"{escape(prefix.name)}.*"))
+    for file in files:
+        refuse_pointer(file)
+    with _damage(prefix, tf):
         reader = tf.train.load_checkpoint(str(prefix))
-        variables = {
-            variable: np.asarray(reader.get_tensor(variable))
-            for variable in reader.get_variable_to_shape_map()
+        shapes = {
+            variable: shape
+            for variable, shape in reader.get_variable_to_shape_map().items()
             if name_of(_PART.sub("", variable)) is not None
         }
-    except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:  # TensorFlow's
-        raise ValueError(f"{prefix}: not a readable TensorFlow checkpoint: {error}") from error
+    n_bytes = 4 * sum(prod(shape) for shape in shapes.values())
+    check_growth(str(prefix), n_bytes, sum(file.stat().st_size for file in files))
+    with _damage(prefix, tf):
+        variables = {variable: np.asarray(reader.get_tensor(variable)) for variable in shapes}
     return _join(variables, name_of, str(prefix))
+
+
+@contextmanager
+def _damage(prefix: Path, tf: Any) -> Iterator[None]:
+    """Says in one way what TensorFlow says in several of a missing or damaged checkpoint."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
+        raise ValueError(f"{prefix}: not a readable TensorFlow checkpoint: {error}") from error
 
 
 def _array_name(variable: str) -> Optional[str]:

@@ -6,67 +6,61 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
+from ..urls import SCHEME, check_url, shown
 from .cache import cache_directory
 
-# A scheme of one letter is a drive. fsspec chains URLs with "::" (zip://inner::https://outer); in
-# a chain, folder and name are those of the first part that has any.
-_SCHEME = r"(?:\w+::)*[A-Za-z][\w+.-]+://"
 _URL = re.compile(
-    rf"(?P<folder>{_SCHEME}(?:(?:(?!::)[^?])*/)?)(?P<name>(?:(?!::)[^?/])*)(?P<rest>(?:\?|::).*)?",
+    rf"(?P<folder>{SCHEME}(?:[^?]*/)?)(?P<name>[^?/]*)(?P<query>\?.*)?",
     re.DOTALL,
 )
 
 
-def is_url(source: str) -> bool:
-    """Whether a source is a URL (``scheme://…``) rather than a name or a path."""
-    return re.match(_SCHEME, source) is not None
-
-
 @dataclass(frozen=True)
 class Url:
-    """The parts of a URL: ``<folder><name><rest>#sha256=<sha256>``.
+    """The parts of a URL: ``<folder><name><query>#sha256=<sha256>``.
 
     folder: Up to the last slash of the path, with it.
     name: The path's last part; empty for a directory with a slash at its end.
-    rest: The query, or the outer URLs of a chain.
+    query: With its question mark; empty if there is none.
     sha256: The file's checksum, if the URL gives one.
     """
 
     folder: str
     name: str
-    rest: str = ""
+    query: str = ""
     sha256: Optional[str] = None
 
     @classmethod
     def parse(cls, text: str) -> "Url":
         """text: A URL as ``is_url`` knows it, with or without ``#sha256=…`` at its end.
-        RAISES ValueError: The checksum isn't one, or something else stands at the end."""
+        RAISES ValueError: Its scheme isn't one of ``SCHEMES``, it is a chain, the checksum isn't
+            one, or something else stands at the end."""
         address, given, checksum = text.partition("#sha256=")
+        check_url(address)
+        where = shown(address.partition("#")[0])
         if given and not re.fullmatch("[0-9A-Fa-f]{64}", checksum):
-            where = _without_credentials(text)
             raise ValueError(f"{where}: sha256 is not a checksum of 64 hexadecimal digits.")
         if "#" in address:
-            where = _without_credentials(text)
             raise ValueError(f"{where}: after '#', only 'sha256=' and a file's checksum may stand.")
         match = _URL.fullmatch(address)
         assert match is not None, "a URL"
-        return cls(match["folder"], match["name"], match["rest"] or "", checksum.lower() or None)
+        return cls(match["folder"], match["name"], match["query"] or "", checksum.lower() or None)
 
     @property
     def address(self) -> str:
         """What is asked for: the URL without its checksum."""
-        return f"{self.folder}{self.name}{self.rest}"
+        return f"{self.folder}{self.name}{self.query}"
 
     @property
-    def schemes(self) -> list[str]:
-        """The schemes of a chain, or the only one."""
-        return [part.partition("://")[0] for part in self.address.split("::")]
+    def scheme(self) -> str:
+        """One of ``SCHEMES``."""
+        return self.folder.partition("://")[0]
 
     @property
     def place(self) -> Path:
         """The cache's directory for the file. Files that lie together share one, unless one of
         them has a checksum: what lies in its directory has been checked."""
-        identity = f"{self.folder}\n{self.rest}\n{self.sha256}"
+        identity = f"{self.folder}\n{self.query}\n{self.sha256}"
         last = self.folder.rstrip("/").rsplit("/", 1)[-1].rsplit("@", 1)[-1]
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return cache_directory() / f"{_as_file_name(last)[:60]}-{digest}"
@@ -88,15 +82,13 @@ class Url:
     def inside(self, name: str) -> "Url":
         """The URL of a file in the directory that this URL names."""
         folder = f"{self.folder}{self.name}/" if self.name else self.folder
-        return Url(folder, name, self.rest)
+        return Url(folder, name, self.query)
 
     def __str__(self) -> str:
-        """For messages: the address without ``user:secret@``."""
-        return _without_credentials(self.address)
+        """For messages: the address without secrets."""
+        return shown(self.address)
 
-
-def _without_credentials(address: str) -> str:
-    return re.sub("(?<=://)[^/?]*@", "", address)
+    __repr__ = __str__
 
 
 def _as_file_name(text: str) -> str:

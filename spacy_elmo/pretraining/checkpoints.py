@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..formats.native import read_tensors
+from ..formats.tensors import read_tensors
 from .learning import Processes
 
 _PREFIX, _TEMPORARY = "step-", ".tmp"
@@ -163,7 +163,7 @@ def _read_json(path: Path) -> Any:
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     # Copies: a file that is still mapped can't be removed on Windows, and kernels round differently
     # on memory that is aligned differently.
-    return {name: tensor.clone() for name, tensor in read_tensors(path).items()}
+    return {name: tensor.clone() for name, tensor in read_tensors(path).tensors.items()}
 
 
 def _flush(files: Iterable[Path]) -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 import importlib.metadata
 import io
 import json
@@ -19,6 +18,7 @@ from spacy_elmo import BiLM
 from spacy_elmo.cli import elmo_cli
 from spacy_elmo.cli.download import download
 from spacy_elmo.formats import PUBLISHED, SoftmaxWeights, read_softmax
+from spacy_elmo.formats.published import PublishedFile
 from spacy_elmo.formats.source import MODELS
 
 
@@ -303,8 +303,11 @@ def test_download_of_a_url(run, remote_bilm, cache):
 
 
 def test_download_of_a_published_name(run, remote_bilm, monkeypatch):
-    urls = tuple(f"{remote_bilm.url}/elmo_{name}" for name in ("options.json", "weights.hdf5"))
-    bilm = dataclasses.replace(PUBLISHED["allennlp/small"], source=urls)
+    files = tuple(
+        PublishedFile(urls=(f"{remote_bilm.url}/elmo_{name}",), size=None, sha256=None)
+        for name in ("options.json", "weights.hdf5")
+    )
+    bilm = PUBLISHED["allennlp/small"].model_copy(update={"files": files})
     monkeypatch.setitem(PUBLISHED, "allennlp/small", bilm)
     code, output = run("download", "allennlp/small")
     assert code == 0
@@ -325,6 +328,17 @@ def test_download_lists_the_published_names(run):
     assert code == 0
     for name, bilm in PUBLISHED.items():
         assert f"{name} {bilm.description}" in output
+
+
+@pytest.mark.parametrize("command", ["download", "info", "convert"])
+def test_a_signature_is_not_shown(run, serve, tmp_path, command):
+    server = serve({})
+    source = f"{server.url}/a.zip?sig=secret"
+    arguments = [str(tmp_path / "out")] if command == "convert" else []
+    code, output = run(command, source, *arguments)
+    assert code == 1
+    assert "a.zip" in without_blanks(output)
+    assert "secret" not in without_blanks(output)
 
 
 def test_download_of_an_unknown_source(run):

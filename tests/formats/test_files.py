@@ -147,6 +147,17 @@ def test_check_finite(value):
         check_finite("w", "B", array)
 
 
+def test_large_values_are_finite():
+    """Their sum is not."""
+    check_finite("w", "B", np.full((2, 3), 3e38, dtype="float32"))
+    check_finite("w", "B", np.full((2, 3), 6e4, dtype="float16"))
+
+
+def test_infinities_of_both_signs_are_not_finite():
+    with pytest.raises(ValueError, match="not finite"):
+        check_finite("w", "B", np.array([np.inf, -np.inf], dtype="float32"))
+
+
 def test_build_network_takes_the_parameters_and_is_ready_for_use(make_network):
     given = make_network()
     network = build_network(given.config, given.state_dict())

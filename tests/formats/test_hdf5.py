@@ -297,7 +297,9 @@ def test_a_written_model_replaces_an_older_one(written, make_network):
     write_hdf5(network, written / "w.hdf5")
     again = read_hdf5(written / "options.json", written / "w.hdf5")
     assert again.config == network.config
-    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), network.parameters()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.parameters(), network.parameters(), strict=True)
+    )
     assert sorted(contents(written)) == ["options.json", "w.hdf5"]
 
 
@@ -337,3 +339,101 @@ def test_options_of_the_same_model_are_kept(written, make_network, n_characters)
     expected = json.loads(before)
     expected["char_cnn"]["n_characters"] = 262
     assert json.loads(path.read_bytes()) == expected
+
+
+@pytest.mark.parametrize("how", ["external", "virtual", "soft", "link", "group"])
+def test_arrays_in_other_files_are_refused(files, weights_path, tmp_path, how):
+    """A file of weights would read what else lies on this machine."""
+    array = "char_embed"
+    shape = read_arrays(weights_path)[array].shape
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file[array] = np.ones(shape, dtype="float32")
+        file["W_carry"] = np.ones(shape, dtype="float32")
+    (tmp_path / "secret.bin").write_bytes(np.ones(shape, dtype="float32").tobytes())
+    with h5py.File(weights_path, "a") as file:
+        if how == "group":
+            array = "CNN_high_0"
+            del file[array]
+            file[array] = h5py.ExternalLink(str(other), "/")
+        else:
+            del file[array]
+        if how == "external":
+            secret = [(str(tmp_path / "secret.bin"), 0, h5py.h5f.UNLIMITED)]
+            file.create_dataset(array, shape, "float32", external=secret)
+        elif how == "virtual":
+            layout = h5py.VirtualLayout(shape, "float32")
+            layout[:] = h5py.VirtualSource(str(other), array, shape)
+            file.create_virtual_dataset(array, layout)
+        elif how == "soft":
+            file["elsewhere"] = np.ones(shape, dtype="float32")
+            file[array] = h5py.SoftLink("/elsewhere")
+        elif how == "link":
+            file[array] = h5py.ExternalLink(str(other), array)
+    with refused(files, "holds its own data", array):
+        read_hdf5(*files)
+
+
+@pytest.mark.parametrize(("section", "name"), [("lstm", "n_layers"), ("char_cnn", "n_highway")])
+def test_options_of_more_layers_than_a_small_file_can_hold(files, options_path, section, name):
+    change_options(options_path, section, **{name: 2**20})
+    with refused(files, "arrays are too few"):
+        read_hdf5(*files)
+
+
+def test_an_array_that_is_larger_than_its_file(files, options_path, weights_path):
+    """Of an array without data, HDF5 makes up the values: here a terabyte."""
+    change_options(options_path, "char_cnn", embedding={"dim": 2**20}, filters=[[2**10, 2**10]])
+    change_options(options_path, "char_cnn", max_characters_per_token=2**11)
+    shapes = {
+        "char_embed": (261, 2**20),
+        "CNN/W_cnn_0": (1, 2**10, 2**20, 2**10),
+        "CNN/b_cnn_0": (2**10,),
+        "CNN_proj/W_proj": (2**10, 10),
+    }
+    for gate in ("carry", "transform"):
+        shapes[f"CNN_high_0/W_{gate}"] = (2**10, 2**10)
+        shapes[f"CNN_high_0/b_{gate}"] = (2**10,)
+    with h5py.File(weights_path, "a") as file:
+        del file["CNN"]
+        for name, shape in shapes.items():
+            if name in file:
+                del file[name]
+            file.create_dataset(name, shape, "float32", chunks=tuple(min(n, 64) for n in shape))
+    with refused(files, "claims to hold"):
+        read_hdf5(*files)
+
+
+def test_a_git_lfs_pointer_is_named(files, weights_path):
+    weights_path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n")
+    with refused(files, "a Git LFS pointer"):
+        read_hdf5(*files)
+
+
+def test_damaged_bytes_never_give_other_vectors(written):
+    """In files that were written here, which hold a digest. Headers are hit as often as data."""
+    paths = written / "options.json", written / "w.hdf5"
+    expected = read_hdf5(*paths).state_dict()
+    original = paths[1].read_bytes()
+    headers = [at for at in range(0, len(original), 8) if original[at : at + 8] != bytes(8)][:300]
+    rng = np.random.default_rng(0)
+    n_refused = 0
+    for trial in range(300):
+        at = rng.choice(headers) + rng.integers(8) if trial % 2 else rng.integers(len(original))
+        damaged = bytearray(original)
+        damaged[at] = rng.integers(256)
+        paths[1].write_bytes(damaged)
+        try:
+            state = read_hdf5(*paths).state_dict()
+        except ValueError:
+            n_refused += 1
+        else:
+            assert all(torch.equal(state[name], value) for name, value in expected.items())
+    assert n_refused > 50
+
+
+@pytest.mark.parametrize("values", [{"cell_clip": 5.0}, {"use_skip_connections": False}])
+def test_other_options_of_the_same_shape_are_refused(written, values):
+    change_options(written / "options.json", "lstm", **values)
+    with pytest.raises(ValueError, match=r"w\.hdf5: .*options that were written"):
+        read_hdf5(written / "options.json", written / "w.hdf5")

@@ -313,3 +313,83 @@ def test_weights_are_not_replaced_if_the_options_cannot_be_written(
     with pytest.raises(OSError, match="No space left"):
         write_native(make_network(seed=2), written)
     assert contents(written) == before
+
+
+def test_damaged_bytes_never_give_other_vectors(network, written):
+    """Wherever they are, in either file."""
+    rng = np.random.default_rng(0)
+    original = contents(written)
+    n_refused = 0
+    for name, n_trials in [("model.safetensors", 150), ("config.json", 50)]:
+        for _ in range(n_trials):
+            damaged = bytearray(original[name])
+            for at in rng.integers(0, len(damaged), rng.integers(1, 4)):
+                damaged[at] = rng.integers(256)
+            (written / name).write_bytes(damaged)
+            try:
+                again = read_native(written)
+            except ValueError:
+                n_refused += 1
+            else:
+                assert again.config == network.config
+                assert_same(again, network)
+        (written / name).write_bytes(original[name])
+    assert n_refused > 150
+    assert_same(read_native(written), network)
+
+
+def test_damaged_bytes_of_a_pipeline_never_give_other_vectors(network):
+    rng = np.random.default_rng(0)
+    original = network_to_bytes(network)
+    for _ in range(100):
+        damaged = bytearray(original)
+        damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        try:
+            again = network_from_bytes(network.config, bytes(damaged))
+        except ValueError:
+            continue
+        assert_same(again, network)
+
+
+@pytest.mark.parametrize("values", [{"cell_clip": 5.0}, {"use_skip_connections": False}])
+def test_other_options_of_the_same_shape_are_refused(network, written, values):
+    path = written / "config.json"
+    options = json.loads(path.read_text())
+    options["lstm"].update(values)
+    path.write_text(json.dumps(options))
+    with refused(written, "not written with the options"):
+        read_native(written)
+    other = type(network.config).model_validate_json(json.dumps(options))
+    with pytest.raises(ValueError, match="not written with the options"):
+        network_from_bytes(other, network_to_bytes(network))
+
+
+def test_files_without_a_digest_are_read(network, written):
+    """As they were written before there were any, and as others write them."""
+    path = written / "model.safetensors"
+    save_file(load_file(path), path)
+    assert_same(read_native(written), network)
+
+
+def test_options_of_more_layers_than_a_small_file_can_hold(written):
+    """What they ask for is not built first."""
+    path = written / "config.json"
+    options = json.loads(path.read_text())
+    for section, name in [("lstm", "n_layers"), ("char_cnn", "n_highway")]:
+        many = json.loads(json.dumps(options))
+        many[section][name] = 2**20
+        path.write_text(json.dumps(many))
+        with refused(written, "arrays are too few"):
+            read_native(written)
+
+
+def test_a_git_lfs_pointer_is_named(written):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 4\n"
+    for name in ("model.safetensors", "config.json"):
+        before = (written / name).read_bytes()
+        (written / name).write_bytes(pointer)
+        with pytest.raises(
+            ValueError, match=rf"{re.escape(str(written / name))}: a Git LFS pointer"
+        ):
+            read_native(written)
+        (written / name).write_bytes(before)

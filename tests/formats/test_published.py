@@ -1,134 +1,71 @@
 """Addresses as they stand in the documentation of those who published the biLMs."""
 
+import json
 import re
 
 import pytest
+from pydantic import ValidationError
 
 from spacy_elmo.formats import PUBLISHED
-from spacy_elmo.formats.urls import is_url
+from spacy_elmo.formats.published import Published
+from spacy_elmo.formats.urls import Url
 
-BUCKET = "https://allennlp.s3.amazonaws.com/models/elmo"
 
-# The table of ELMoForManyLangs' README: language and number in the NLPL repository.
-MANY_LANGS = """
-Arabic 136 | Bulgarian 137 | Catalan 138 | Czech 139 | Old Church Slavonic 140 | Danish 141 |
-German 142 | Greek 143 | English 144 | Spanish 145 | Estonian 146 | Basque 147 | Persian 148 |
-Finnish 149 | French 150 | Irish 151 | Galician 152 | Ancient Greek 153 | Hebrew 154 | Hindi 155 |
-Croatian 156 | Hungarian 157 | Indonesian 158 | Italian 159 | Japanese 160 | Korean 161 |
-Latin 162 | Latvian 163 | Norwegian Bokmål 165 | Dutch 164 | Norwegian Nynorsk 166 | Polish 167 |
-Portuguese 168 | Romanian 169 | Russian 170 | Slovak 171 | Slovene 172 | Swedish 173 |
-Turkish 174 | Uyghur 175 | Ukrainian 176 | Urdu 177 | Vietnamese 178 | Chinese 179
-"""
-CODES = {  # ISO 639-1, or 639-3 where there is none
-    "Arabic": "ar",
-    "Bulgarian": "bg",
-    "Catalan": "ca",
-    "Czech": "cs",
-    "Old Church Slavonic": "cu",
-    "Danish": "da",
-    "German": "de",
-    "Greek": "el",
-    "English": "en",
-    "Spanish": "es",
-    "Estonian": "et",
-    "Basque": "eu",
-    "Persian": "fa",
-    "Finnish": "fi",
-    "French": "fr",
-    "Irish": "ga",
-    "Galician": "gl",
-    "Ancient Greek": "grc",
-    "Hebrew": "he",
-    "Hindi": "hi",
-    "Croatian": "hr",
-    "Hungarian": "hu",
-    "Indonesian": "id",
-    "Italian": "it",
-    "Japanese": "ja",
-    "Korean": "ko",
-    "Latin": "la",
-    "Latvian": "lv",
-    "Norwegian Bokmål": "nb",
-    "Dutch": "nl",
-    "Norwegian Nynorsk": "nn",
-    "Polish": "pl",
-    "Portuguese": "pt",
-    "Romanian": "ro",
-    "Russian": "ru",
-    "Slovak": "sk",
-    "Slovene": "sl",
-    "Swedish": "sv",
-    "Turkish": "tr",
-    "Uyghur": "ug",
-    "Ukrainian": "uk",
-    "Urdu": "ur",
-    "Vietnamese": "vi",
-    "Chinese": "zh",
-}
+def addresses(name):
+    return [file.urls[0] for file in PUBLISHED[name].files]
+
+
+def test_the_default_of_allennlp():
+    """The two constants of allennlp/modules/token_embedders/elmo_token_embedder.py."""
+    folder = "https://allennlp.s3.amazonaws.com/models/elmo/2x4096_512_2048cnn_2xhighway"
+    stem = f"{folder}/elmo_2x4096_512_2048cnn_2xhighway"
+    assert addresses("allennlp/original") == [f"{stem}_options.json", f"{stem}_weights.hdf5"]
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "weights"),
-    [
-        (
-            "small",
-            "2x1024_128_2048cnn_1xhighway/elmo_2x1024_128_2048cnn_1xhighway_options.json",
-            "2x1024_128_2048cnn_1xhighway/elmo_2x1024_128_2048cnn_1xhighway_weights.hdf5",
-        ),
-        (
-            "medium",
-            "2x2048_256_2048cnn_1xhighway/elmo_2x2048_256_2048cnn_1xhighway_options.json",
-            "2x2048_256_2048cnn_1xhighway/elmo_2x2048_256_2048cnn_1xhighway_weights.hdf5",
-        ),
-        (
-            "original",
-            "2x4096_512_2048cnn_2xhighway/elmo_2x4096_512_2048cnn_2xhighway_options.json",
-            "2x4096_512_2048cnn_2xhighway/elmo_2x4096_512_2048cnn_2xhighway_weights.hdf5",
-        ),
-        (
-            "original_5.5b",
-            "2x4096_512_2048cnn_2xhighway_5.5B/elmo_2x4096_512_2048cnn_2xhighway_5.5B_options.json",
-            "2x4096_512_2048cnn_2xhighway_5.5B/elmo_2x4096_512_2048cnn_2xhighway_5.5B_weights.hdf5",
-        ),
-        (
-            "pubmed",
-            "contributed/pubmed/elmo_2x4096_512_2048cnn_2xhighway_options.json",
-            "contributed/pubmed/elmo_2x4096_512_2048cnn_2xhighway_weights_PubMed_only.hdf5",
-        ),
-        (
-            "portuguese",
-            "contributed/pt/elmo_pt_options.json",
-            "contributed/pt/elmo_pt_weights.hdf5",
-        ),
-    ],
+    ("code", "language", "number"),
+    [("ar", "Arabic", 136), ("en", "English", 144), ("nb", "Norwegian", 165), ("zh", "Chin", 179)],
 )
-def test_allennlp(name, options, weights):
-    assert PUBLISHED[f"allennlp/{name}"].source == (f"{BUCKET}/{options}", f"{BUCKET}/{weights}")
+def test_languages_have_the_numbers_of_elmo_for_many_langs(code, language, number):
+    """The first, a middle one, one that isn't in the order of its code, and the last."""
+    bilm = PUBLISHED[f"many_langs/{code}"]
+    assert addresses(f"many_langs/{code}") == [
+        f"https://vectors.nlpl.eu/repository/11/{number}.zip"
+    ]
+    assert bilm.language.startswith(language)
 
 
-def test_many_langs():
-    table = [re.fullmatch(r"(.+) (\d+)", cell.strip()).groups() for cell in MANY_LANGS.split("|")]
-    assert len(table) == 44
-    addresses = {
-        f"many_langs/{CODES[language]}": f"https://vectors.nlpl.eu/repository/11/{number}.zip"
-        for language, number in table
-    }
-    published = {name: bilm for name, bilm in PUBLISHED.items() if name.startswith("many_langs/")}
-    assert {name: bilm.source for name, bilm in published.items()} == addresses
-    for language, code in CODES.items():
-        assert published[f"many_langs/{code}"].description.startswith(language)
-
-
-def test_there_are_no_others():
-    assert len(PUBLISHED) == 6 + 44
+def test_no_language_stands_for_another():
+    names = [name for name in PUBLISHED if name.startswith("many_langs/")]
+    numbers = {int(re.search(r"/(\d+)\.zip$", addresses(name)[0])[1]) for name in names}
+    assert numbers == set(range(136, 180))
+    assert len({PUBLISHED[name].language for name in names}) == len(names) == 44
 
 
 def test_everything_comes_over_https():
     for bilm in PUBLISHED.values():
-        for url in [bilm.source] if isinstance(bilm.source, str) else bilm.source:
-            assert is_url(url)
-            assert url.startswith("https://")
+        for file in bilm.files:
+            assert all(Url.parse(source).scheme == "https" for source in file.sources)
 
 
-def test_those_who_made_them_are_named():
-    assert all("aclanthology.org" in bilm.citation for bilm in PUBLISHED.values())
+def test_mirrors_are_of_the_same_file():
+    for bilm in PUBLISHED.values():
+        for file in bilm.files:
+            assert len({Url.parse(url).name for url in file.urls}) == 1
+            assert len(set(file.urls)) == len(file.urls)
+
+
+def test_the_line_about_a_bilm_says_what_is_known():
+    bilm = PUBLISHED["allennlp/small"]
+    assert "English" in bilm.description and "13.6 million" in bilm.description
+    assert "None" not in "".join(bilm.description for bilm in PUBLISHED.values())
+
+
+def test_a_checksum_needs_no_code():
+    entry = json.loads(PUBLISHED["many_langs/ar"].model_dump_json())
+    entry["files"][0]["sha256"] = "0" * 64
+    (file,) = Published.model_validate(entry).files
+    assert Url.parse(file.sources[0]).sha256 == "0" * 64
+    entry["files"][0]["sha256"] = "0" * 63
+    with pytest.raises(ValidationError):
+        Published.model_validate(entry)

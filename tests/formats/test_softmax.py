@@ -31,7 +31,7 @@ def make_softmax(words=WORDS, projection_dim=5, seed=0):
 
 def assert_same(softmax, expected):
     assert softmax.words == expected.words
-    for array, other in zip(softmax[1:], expected[1:]):
+    for array, other in zip(softmax[1:], expected[1:], strict=True):
         assert array.dtype == torch.float32
         assert torch.equal(array, other)
 

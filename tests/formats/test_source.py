@@ -1,4 +1,3 @@
-import dataclasses
 import hashlib
 import io
 import pickle
@@ -17,6 +16,7 @@ from spacy_elmo.formats import (
     write_hdf5,
     write_native,
 )
+from spacy_elmo.formats.published import PublishedFile
 from spacy_elmo.formats.source import bundled_names
 
 
@@ -27,7 +27,9 @@ def network(make_network):
 
 def assert_is(network, expected):
     assert network.config == expected.config
-    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), expected.parameters()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.parameters(), expected.parameters(), strict=True)
+    )
 
 
 def test_the_bundled_english_model():
@@ -326,23 +328,51 @@ def test_an_archive_on_this_machine(files, tmp_path):
         read_source(tmp_path / "a.zip")
 
 
-def test_published_names(serve, check, files, monkeypatch):
+@pytest.fixture
+def publish(monkeypatch):
+    """Makes files known by a published name. Each is a tuple of addresses and a checksum."""
+
+    def call(name, *files):
+        entries = tuple(PublishedFile(urls=urls, size=None, sha256=sha) for urls, sha in files)
+        bilm = PUBLISHED[name].model_copy(update={"files": entries})
+        monkeypatch.setitem(PUBLISHED, name, bilm)
+
+    return call
+
+
+def test_published_names(serve, check, files, publish):
     server = serve(
         {"o": files["options.json"], "w": files["w.hdf5"], "136.zip": zipped(native(files))}
     )
-    pair = (f"{server.url}/o", f"{server.url}/w")
-    for name, urls in [("allennlp/small", pair), ("many_langs/ar", f"{server.url}/136.zip")]:
-        bilm = dataclasses.replace(PUBLISHED[name], source=urls)
-        monkeypatch.setitem(PUBLISHED, name, bilm)
+    publish("allennlp/small", ((f"{server.url}/o",), None), ((f"{server.url}/w",), None))
+    publish("many_langs/ar", ((f"{server.url}/136.zip",), None))
     read_source("many_langs/ar")
     check(server, "allennlp/small")
     read_source("many_langs/ar")
 
 
-def test_a_published_name_goes_before_a_path(serve, network, files, monkeypatch, tmp_path):
+def test_a_mirror_is_asked_where_the_first_address_fails(serve, check, files, publish):
+    archive = zipped(native(files))
+    gone = serve({"136.zip": zipped({"config.json": b"{}"})})
+    mirror = serve({"a/136.zip": archive})
+    urls = (f"{gone.url}/none.zip", f"{gone.url}/136.zip", f"{mirror.url}/a/136.zip")
+    publish("many_langs/ar", (urls, hashlib.sha256(archive).hexdigest()))
+    check(mirror, "many_langs/ar")
+    n_requests = len(gone.requests)
+    read_source("many_langs/ar")
+    assert len(gone.requests) == n_requests == 2
+
+
+def test_no_address_has_a_published_file(serve, publish):
+    server = serve({})
+    publish("many_langs/ar", ((f"{server.url}/a.zip", f"{server.url}/b.zip"), None))
+    with pytest.raises(ValueError, match=r"/a\.zip: .*/b\.zip: "):
+        read_source("many_langs/ar")
+
+
+def test_a_published_name_goes_before_a_path(serve, network, files, publish, monkeypatch, tmp_path):
     server = serve({"136.zip": zipped(native(files))})
-    bilm = dataclasses.replace(PUBLISHED["many_langs/ar"], source=f"{server.url}/136.zip")
-    monkeypatch.setitem(PUBLISHED, "many_langs/ar", bilm)
+    publish("many_langs/ar", ((f"{server.url}/136.zip",), None))
     monkeypatch.chdir(tmp_path)
     Path("many_langs/ar").mkdir(parents=True)
     assert_is(read_source("many_langs/ar"), network)

@@ -86,7 +86,7 @@ def save_variables(tf, prefix, variables, slices=None):
     prefix.parent.mkdir(parents=True, exist_ok=True)
     names, specs = list(variables), [""] * len(variables)
     if slices is not None:
-        names, specs = zip(*(slices.get(name, (name, "")) for name in variables))
+        names, specs = zip(*(slices.get(name, (name, "")) for name in variables), strict=True)
     tf.raw_ops.SaveV2(
         prefix=str(prefix),
         tensor_names=list(names),
@@ -440,3 +440,29 @@ def test_the_mix_survives_the_native_format_and_is_left_out_of_hdf5(tf, tmp_path
     bilm.save(tmp_path / "w.hdf5", format="hdf5")
     assert "scalar_mix" not in (tmp_path / "options.json").read_text()
     assert BiLM.load(tmp_path / "w.hdf5").config.scalar_mix is None
+
+
+@pytest.mark.parametrize("end", [".index", ".data-00000-of-00001"])
+def test_a_git_lfs_pointer_is_named(tf, folder, end):
+    path = folder / f"{PREFIX}{end}"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n")
+    with refused(path, "a Git LFS pointer"):
+        read_checkpoint(folder)
+
+
+@pytest.mark.parametrize(("section", "name"), [("lstm", "n_layers"), ("char_cnn", "n_highway")])
+def test_options_of_more_layers_than_a_small_file_can_hold(tf, folder, section, name):
+    options = json.loads((folder / "options.json").read_text())
+    options[section][name] = 2**20
+    (folder / "options.json").write_text(json.dumps(options))
+    with refused(folder / PREFIX, "arrays are too few"):
+        read_checkpoint(folder)
+
+
+def test_a_variable_that_is_larger_than_its_file(tf, folder, variables):
+    """One number is stored of four terabytes."""
+    variables["lm/char_embed"] = np.zeros((1, 1), dtype="float32")
+    spec = f"{2**20} {2**20} 0,1:0,1"
+    save_variables(tf, folder / PREFIX, variables, {"lm/char_embed": ("lm/char_embed", spec)})
+    with refused(folder / PREFIX, "claims to hold"):
+        read_checkpoint(folder)

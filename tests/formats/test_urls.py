@@ -3,54 +3,27 @@ import re
 
 import pytest
 
-from spacy_elmo.formats.urls import Url, is_url
+from spacy_elmo.formats.urls import Url
 
 CHECKSUM = hashlib.sha256(b"weights").hexdigest()
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "https://host/a",
-        "http://host:80/",
-        "s3://bucket/key",
-        "gs://bucket",
-        "memory://a",
-        "file:///a",
-        "zip://a.hdf5::https://host/b.zip",
-        "simplecache::s3://bucket/key",
-        "abfs+x.y-z://a",
-    ],
-)
-def test_a_url(text):
-    assert is_url(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["en_small", "allennlp/small", "a/b.hdf5", r"C:\a", "C://a", "https:/a", "://a", "", "a:b"],
-)
-def test_not_a_url(text):
-    assert not is_url(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "folder", "name", "rest"),
+    ("text", "folder", "name", "query"),
     [
         ("https://host/a/b/w.hdf5", "https://host/a/b/", "w.hdf5", ""),
         ("https://host:80/a/w.zip?x=1/2&y", "https://host:80/a/", "w.zip", "?x=1/2&y"),
         ("https://host/a/", "https://host/a/", "", ""),
         ("https://host", "https://", "host", ""),
-        ("memory://w", "memory://", "w", ""),
-        ("zip://in/w::https://host/a.zip", "zip://in/", "w", "::https://host/a.zip"),
-        ("simplecache::s3://bucket/w", "simplecache::s3://bucket/", "w", ""),
+        ("s3://bucket/a?versionId=1", "s3://bucket/", "a", "?versionId=1"),
     ],
 )
-def test_the_parts_of_a_url(text, folder, name, rest):
+def test_the_parts_of_a_url(text, folder, name, query):
     for checksum in (None, CHECKSUM):
         url = Url.parse(text + (f"#sha256={checksum}" if checksum else ""))
-        assert url == Url(folder, name, rest, checksum)
-        assert url.address == str(url) == text
+        assert url == Url(folder, name, query, checksum)
+        assert url.address == text
+        assert str(url) == text.partition("?")[0]
 
 
 def test_a_checksum_in_capitals():
@@ -72,15 +45,22 @@ def test_other_files_in_the_same_place():
 
 
 @pytest.mark.parametrize(
-    ("text", "schemes"),
+    "text",
     [
-        ("https://host/a?u=s3://b", ["https"]),
-        ("zip://a::s3://b", ["zip", "s3"]),
-        ("simplecache::https://a", ["simplecache", "https"]),
+        "reference://a::http://host/a.json",
+        "zip://in/w::https://host/a.zip",
+        "simplecache::s3://bucket/key",
+        "https://host/a::reference://b",
+        "memory://a",
+        "github://a:b@/c",
+        "file:///a",
+        "ssh://host/a",
+        "HTTPS://host/a",
     ],
 )
-def test_schemes(text, schemes):
-    assert Url.parse(text).schemes == schemes
+def test_urls_that_would_choose_another_program_are_refused(text):
+    with pytest.raises(ValueError, match="not a URL that is opened here"):
+        Url.parse(text)
 
 
 def test_files_that_lie_together_are_kept_together(cache):
@@ -118,7 +98,6 @@ def test_files_of_different_places_are_kept_apart():
         "https://host/" + "x" * 300,
         "https://host/" + "x" * 300 + "/w",
         "https://host/\u00e4\0\n:*w",
-        "memory://",
     ],
 )
 def test_names_in_the_cache_are_harmless(cache, text):
@@ -142,20 +121,21 @@ def test_different_names_are_kept_apart():
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    "text",
     [
-        ("https://user:secret@host/w@2?a=b@c", "https://host/w@2?a=b@c"),
-        ("https://us@er:sec@ret@host:80/w", "https://host:80/w"),
-        ("https://secret@host/w", "https://host/w"),
-        ("zip://in/w::ftp://user:secret@host/a.zip", "zip://in/w::ftp://host/a.zip"),
+        "https://user:secret@host/w@2?a=b@secret",
+        "https://us@er:sec@ret@host/w@2?X-Signature=secret&x= secret",
+        "https://secret@host/w@2?sv=1?secret",
     ],
 )
-def test_credentials_are_used_but_not_shown(text, shown):
-    assert str(Url.parse(text)) == shown
-    assert Url.parse(text).address == text
-    with pytest.raises(ValueError, match="64 hexadecimal digits") as error:
-        Url.parse(f"{text}#sha256=1")
-    assert "sec" not in str(error.value)
+def test_secrets_are_used_but_not_shown(text):
+    url = Url.parse(text)
+    assert url.address == text
+    assert str(url) == repr(url) == "https://host/w@2"
+    for end in ("#sha256=1", "#secret"):
+        with pytest.raises(ValueError, match="https://host/w@2: ") as error:
+            Url.parse(text + end)
+        assert "sec" not in str(error.value).replace("hexadecimal", "")
 
 
 @pytest.mark.parametrize("end", ["#sha=" + "0" * 64, "#", "#part", "#x#sha256=" + "0" * 64])

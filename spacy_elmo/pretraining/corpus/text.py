@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ...records import input_kind, is_url, open_input
+from ...records import input_kind, open_input
+from ...urls import is_url
 
 Text = Union[str, List[str], Doc]
 Reader = Callable[[Language], Iterator[Text]]
