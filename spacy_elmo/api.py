@@ -9,9 +9,9 @@ import torch
 
 from .bilm import BiLMConfig, BiLMNetwork, Engine, Precision
 from .formats import (
-    DType,
     SoftmaxWeights,
     Source,
+    StoredDType,
     read_source,
     write_hdf5,
     write_native,
@@ -111,7 +111,7 @@ class BiLM:
         path: Union[str, Path],
         *,
         format: Literal["native", "hdf5"] = "native",
-        dtype: DType = "float32",
+        dtype: StoredDType = "float32",
         softmax: Optional[SoftmaxWeights] = None,
     ) -> None:
         """Save the biLM.
@@ -119,14 +119,16 @@ class BiLM:
         path: A directory for the native format, an HDF5 file for the published one (whose
             ``options.json`` is written beside it).
         format: "native", or "hdf5": what AllenNLP and simple_elmo read.
-        dtype: "float16" halves the size of a native directory.
+        dtype: How a native directory stores the weights: "float16" halves its size, "int8" has
+            a quarter of it and rounds each row of a matrix to 255 steps. What is computed in is
+            the same.
         softmax: The biLM's softmax (``spacy_elmo.formats.read_softmax``), to be kept beside it in
             a native directory.
         RAISES ValueError: An unknown format or dtype, or one that the format doesn't have; "hdf5"
             for a biLM with a lexicon or with a softmax, which it can't hold.
         """
-        if dtype not in ("float32", "float16"):
-            raise ValueError(f"Unknown dtype '{dtype}': use 'float32' or 'float16'.")
+        if dtype not in ("float32", "float16", "int8"):
+            raise ValueError(f"Unknown dtype '{dtype}': use 'float32', 'float16' or 'int8'.")
         if format == "native":
             write_native(self.network, Path(path), dtype, softmax)
         elif format != "hdf5":

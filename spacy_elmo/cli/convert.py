@@ -20,6 +20,14 @@ class Format(str, Enum):
     hdf5 = "hdf5"
 
 
+class DType(str, Enum):
+    """How a native directory stores weights."""
+
+    float32 = "float32"
+    float16 = "float16"
+    int8 = "int8"
+
+
 def convert(
     source: str = typer.Argument(..., help=SOURCE),
     output: Path = typer.Argument(..., help="A directory, or an HDF5 file (.hdf5, .h5)"),
@@ -30,6 +38,9 @@ def convert(
         "training need it, vectors don't",
     ),
     vocabulary: Optional[Path] = typer.Option(None, "--vocabulary", help=VOCABULARY),
+    dtype: DType = typer.Option(
+        DType.float32, help="How to store weights (native only): half or a quarter of the size"
+    ),
 ) -> None:
     """Write a biLM in another format."""
     kept: Optional[SoftmaxWeights] = None
@@ -45,7 +56,7 @@ def convert(
         if kept is not None and format is Format.hdf5:
             msg.info("The softmax is left out: the HDF5 layout has no place for it.")
             kept = None
-        bilm.save(output, format=format.value, softmax=kept)
+        bilm.save(output, format=format.value, dtype=dtype.value, softmax=kept)
     except (ValueError, OSError, ImportError) as error:
         msg.fail(f"Can't convert '{shown(source)}'", str(error), exits=1)
     beside = " and options.json beside it" if format is Format.hdf5 else ""

@@ -3,7 +3,14 @@
 from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
 from .many_langs import read_many_langs
-from .native import DType, network_from_bytes, network_to_bytes, read_native, write_native
+from .native import (
+    DType,
+    StoredDType,
+    network_from_bytes,
+    network_to_bytes,
+    read_native,
+    write_native,
+)
 from .published import PUBLISHED
 from .softmax import MissingVocabulary, SoftmaxWeights, read_words
 from .source import Source, read_local_softmax, read_softmax, read_source, resolve_source
@@ -15,6 +22,7 @@ __all__ = [
     "MissingVocabulary",
     "SoftmaxWeights",
     "Source",
+    "StoredDType",
     "network_from_bytes",
     "network_to_bytes",
     "parse_config",

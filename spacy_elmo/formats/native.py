@@ -22,6 +22,7 @@ from .files import (
     read_config,
     replacing,
 )
+from .quantized import dequantize, quantize
 from .softmax import SoftmaxWeights, check_softmax, read_words, words_to_bytes
 from .tensors import Stored, read_tensors, tensors_from_bytes, tensors_to_bytes
 
@@ -31,11 +32,12 @@ SOFTMAX_NAME = "softmax.safetensors"
 VOCABULARY_NAME = "vocabulary.txt"
 
 DType = Literal["float16", "float32"]
+StoredDType = Literal["int8", "float16", "float32"]
 
 
 def read_native(directory: Path) -> BiLMNetwork:
-    """Read a biLM from its native directory. Weights that are stored in half precision become
-    float32.
+    """Read a biLM from its native directory. Weights that are stored in half precision or in 8 bits
+    become float32.
 
     directory: Holds ``config.json`` and ``model.safetensors``.
     RAISES ValueError: A file is missing or damaged, or an array is missing, unknown, of a
@@ -60,7 +62,8 @@ def read_native_softmax(directory: Path) -> Optional[SoftmaxWeights]:
     words = read_words(directory / VOCABULARY_NAME)
     projection_dim = read_config(directory / CONFIG_NAME).lstm.projection_dim
     stored = read_tensors(path)
-    softmax = check_softmax(str(path), stored.tensors, words, projection_dim)
+    tensors = dequantize(stored.tensors, str(path))
+    softmax = check_softmax(str(path), tensors, words, projection_dim)
     _check_companion(str(path), stored, words_to_bytes(words), f"those in {VOCABULARY_NAME}")
     return softmax
 
@@ -68,7 +71,7 @@ def read_native_softmax(directory: Path) -> Optional[SoftmaxWeights]:
 def write_native(
     network: BiLMNetwork,
     directory: Path,
-    dtype: DType = "float32",
+    dtype: StoredDType = "float32",
     softmax: Optional[SoftmaxWeights] = None,
 ) -> None:
     """Write a biLM to its native directory.
@@ -76,7 +79,7 @@ def write_native(
     network: The biLM.
     directory: Created if need be; older files of the same names are replaced. The softmax of an
         older biLM is removed.
-    dtype: How to store the weights.
+    dtype: How to store the weights; "int8" has a scale for each row of a matrix.
     softmax: The biLM's softmax, to be kept beside it.
     RAISES ValueError: A weight is too large for half precision or not finite, or the softmax
         doesn't fit the biLM.
@@ -113,23 +116,26 @@ def network_from_bytes(config: BiLMConfig, weights: bytes) -> BiLMNetwork:
     return _network(config, tensors_from_bytes(weights, where), where)
 
 
-def _save_network(network: BiLMNetwork, dtype: DType) -> bytes:
+def _save_network(network: BiLMNetwork, dtype: StoredDType) -> bytes:
     options = options_bytes(network.config)
     return _save(network.state_dict(), dtype, f"A biLM in {dtype}", options)
 
 
-def _save(tensors: Mapping[str, Tensor], dtype: DType, where: str, companion: bytes) -> bytes:
-    stored = {
-        name: tensor.detach().cpu().to(getattr(torch, dtype)).contiguous()
-        for name, tensor in tensors.items()
-    }
-    for name, tensor in stored.items():
+def _save(tensors: Mapping[str, Tensor], dtype: StoredDType, where: str, companion: bytes) -> bytes:
+    tensors = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
         check_finite(where, name, tensor.numpy())
-    return tensors_to_bytes(stored, companion)
+    if dtype == "int8":
+        stored = quantize(tensors)
+    else:
+        stored = {name: tensor.to(getattr(torch, dtype)) for name, tensor in tensors.items()}
+    for name, tensor in stored.items():  # half precision holds no large numbers
+        check_finite(where, name, tensor.numpy())
+    return tensors_to_bytes({name: t.contiguous() for name, t in stored.items()}, companion)
 
 
 def _network(config: BiLMConfig, stored: Stored, where: str) -> BiLMNetwork:
-    tensors = stored.tensors
+    tensors = dequantize(stored.tensors, where)
     check_depth(where, config, len(tensors))
     with torch.device("meta"):
         expected = {name: tuple(t.shape) for name, t in BiLMNetwork(config).state_dict().items()}
