@@ -14,7 +14,9 @@ import torch
 from safetensors.numpy import load_file
 from small_corpora import random_sentences
 from training_parts import make_trainer
+from typer.testing import CliRunner
 
+from spacy_elmo.cli import elmo_cli
 from spacy_elmo.pretraining.corpus.batches import Batch
 from spacy_elmo.pretraining.learning.processes import Processes, join_processes
 
@@ -24,11 +26,11 @@ CONFIG = TESTS.parent / "configs" / "pretrain.cfg"
 CPU = torch.device("cpu")
 
 
-def torchrun(*arguments, n=2):
-    """Start processes. They find each other at a free port."""
+def torchrun(*arguments):
+    """Start two processes. They find each other at a free port."""
     paths = [str(TESTS), os.environ.get("PYTHONPATH", "")]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(n)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--standalone", *map(str, arguments)]
     return subprocess.Popen(
         command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -170,8 +172,10 @@ class Pretraining:
             lines = (" ".join(sentence) + " ." for sentence in random_sentences(150, seed))
             (folder / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
 
-    def start(self, name, *arguments, n=2, batch_size=4):
+    def arguments(self, name, *more, batch_size=4):
         overrides = {
+            "nlp.lang": "xx",  # whose tokenizer is made at once
+            "training.n_process": 1,
             "paths.train": self.folder / "train.txt",
             "paths.dev": self.folder / "dev.txt",
             "paths.tokens": self.folder / "tokens",
@@ -190,14 +194,17 @@ class Pretraining:
             "training.optimizer.learn_rate.warmup_steps": 5,
             "training.optimizer.learn_rate.initial_rate": 0.02,
         }
-        command = ["-m", "spacy", "elmo", "pretrain", CONFIG, "--output", self.folder / name]
+        found = ["pretrain", CONFIG, "--output", self.folder / name]
         for key, value in overrides.items():
-            command += [f"--{key}", value]
-        return torchrun(*command, *arguments, n=n)
+            found += [f"--{key}", value]
+        return [str(argument) for argument in (*found, *more)]
 
-    def run(self, name, *arguments, **options):
+    def start(self, name, *more):
+        return torchrun("-m", "spacy", "elmo", *self.arguments(name, *more))
+
+    def run(self, name, *more):
         """RETURNS: What was printed."""
-        process = self.start(name, *arguments, **options)
+        process = self.start(name, *more)
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
         return output
@@ -270,10 +277,10 @@ def test_when_one_is_killed_all_end_and_the_run_is_resumed(pretraining):
 
 
 def test_resuming_with_another_number_of_processes_is_an_error(pretraining):
-    process = pretraining.start("whole", "--resume", n=1, batch_size=8)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode != 0
-    assert "2 for processes, but this run has 1" in " ".join(output.split())
+    alone = pretraining.arguments("whole", "--resume", batch_size=8)
+    result = CliRunner().invoke(elmo_cli, alone)
+    assert result.exit_code == 1
+    assert "2 for processes, but this run has 1" in " ".join(result.output.split())
 
 
 # A reader whose texts can't be told from others: it leaves a mark each time it reads them.
