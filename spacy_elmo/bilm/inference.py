@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .kernels import Precision
 from .network import BiLMNetwork, States
-from .packed import pack_network
+from .packed_network import pack_network
 from .threads import side_by_side
 from .word_memory import WordMemory
 

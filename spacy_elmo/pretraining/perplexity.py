@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..bilm import BiLMNetwork
 from ..bilm.inference import Inference
-from ..bilm.kernels import linear, pack_weight
+from ..bilm.packed_weight import linear, pack_weight
 from ..bilm.lstm import LSTMState
 from ..bilm.network import LSTMStates
 from ..bilm.packing import Packing
