@@ -1,9 +1,9 @@
 """oneDNN's matrix products.
 
 They are PyTorch's fastest on every x86 processor (on AMD's, more than twice as fast as those behind
-``torch.mm``), and the only ones for bfloat16 and int8. But they are operators of PyTorch's own, which
-any release may change or drop, and some builds don't have; this is the one module that calls them.
-Whoever does asks ``has_onednn`` first, and has a plain product in their place.
+``torch.mm``), and the only ones for bfloat16 and int8. But they are operators of PyTorch's own,
+which any release may change or drop, and some builds don't have; this is the one module that calls
+them. Whoever does asks ``has_onednn`` first, and has a plain product in their place.
 """
 
 import platform
@@ -42,7 +42,9 @@ def _is_exact(precision: Precision) -> bool:
     """On whole numbers and sums that every precision holds."""
     x, weight = torch.arange(128).view(2, 64) % 3, torch.arange(2048).view(32, 64) % 3
     expected = (x.unsqueeze(1) * weight).sum(dim=2)
-    x, weight, expected = (numbers.to(getattr(torch, precision)) for numbers in (x, weight, expected))
+    x, weight, expected = (
+        numbers.to(getattr(torch, precision)) for numbers in (x, weight, expected)
+    )
     products = [onednn_product(x, w, None) for w in (weight, onednn_layout(weight))]
     return all(torch.equal(y, expected) for y in products)
 
