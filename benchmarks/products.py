@@ -9,7 +9,8 @@ from typing import Optional
 import torch
 
 from spacy_elmo.bilm import BiLMConfig, BiLMNetwork, Precision
-from spacy_elmo.bilm.kernels import has_onednn, linear, pack_weight, product
+from spacy_elmo.bilm.kernels import has_onednn, product
+from spacy_elmo.bilm.packed_weight import linear, pack_weight
 from spacy_elmo.bilm.threads import side_by_side
 
 SHAPES = (  # rows, width of input, width of output

@@ -1,16 +1,18 @@
 """Runs the biLM over any number of sentences of any length."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Optional, get_args
 
 import torch
 from torch import Tensor, nn
 
-from .inference import WORDS_PER_PRODUCT, Inference
+from .batches import batches_by_tokens
+from .encoding import encode_distinct
+from .inference import Inference
 from .kernels import Precision
 from .network import BiLMNetwork, States
-from .threads import use_one_thread_after_fork
+from .threads import use_one_thread_if_forked
 
 
 class Engine(nn.Module):
@@ -35,7 +37,6 @@ class Engine(nn.Module):
         if precision not in get_args(Precision):
             known = ", ".join(f"'{name}'" for name in get_args(Precision))
             raise ValueError(f"Unknown precision '{precision}': use one of {known}.")
-        use_one_thread_after_fork()
         self.network = network
         self.precision = precision
         self._inference: Optional[Inference] = None
@@ -54,23 +55,33 @@ class Engine(nn.Module):
             sentence is a batch of its own. Bounds the memory that a batch takes.
         stateful: Start each sentence where the one before it ended, in both directions, as the
             reference implementations do, instead of from zeros. Then nothing is batched.
-        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim).
+        RETURNS: For each sentence (n_layers + 1, n_words, 2 * projection_dim), float32, also of a
+            network in half precision; float64 of one in float64.
         """
+        use_one_thread_if_forked()
         config = self.network.config
-        empty = next(self.parameters()).new_zeros(config.n_layers, 0, config.width)
+        weight = next(self.parameters())
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        empty = weight.new_zeros(config.n_layers, 0, config.width, dtype=dtype)
         results = [empty] * len(sentences)
         inference = self._current_inference()
         if inference is not None:
             inference.prepare(chain(config.char_cnn.boundaries, *sentences))
         states = None
-        batches: Iterable[list[int]] = _batches(sentences, max_batch_tokens)
+        batches: Iterable[list[int]]
+        filled = [index for index, words in enumerate(sentences) if len(words)]
         if stateful:
-            batches = ([index] for index, words in enumerate(sentences) if len(words))
+            batches = ([index] for index in filled)
+        else:
+            filled.sort(key=lambda index: len(sentences[index]))
+            batches = batches_by_tokens(
+                filled, lambda index: len(sentences[index]) + 2, max_batch_tokens
+            )
         for batch in batches:
             start = states if stateful else None
             layers, states = self._run(inference, [sentences[i] for i in batch], start)
-            for index, array in zip(batch, layers):
-                results[index] = array
+            for index, array in zip(batch, layers, strict=True):
+                results[index] = array.to(dtype)
         return results
 
     def forget(self) -> None:
@@ -114,28 +125,6 @@ class Engine(nn.Module):
     ) -> tuple[Tensor, States]:
         """With gradients, if they are wanted."""
         device = next(self.parameters()).device
-        distinct = sorted(dict.fromkeys(tokens), key=len)
-        rows = {word: row for row, word in enumerate(distinct)}
-        encoded = []
-        for start in range(0, len(distinct), WORDS_PER_PRODUCT):
-            words = distinct[start : start + WORDS_PER_PRODUCT]
-            ids = self.network.token_encoder.words_to_ids(words)
-            encoded.append(self.network.token_encoder(*(array.to(device) for array in ids)))
+        encoded, rows = encode_distinct(self.network.token_encoder, tokens, device)
         word_ids = torch.tensor([rows[word] for word in tokens], device=device)
-        return self.network(torch.cat(encoded), word_ids, lengths, states)
-
-
-def _batches(sentences: Sequence[Sequence[str]], max_tokens: int) -> Iterator[list[int]]:
-    """Indices of sentences that run together; empty sentences are left out."""
-    batch: list[int] = []
-    n_tokens = 0
-    for index in sorted(range(len(sentences)), key=lambda i: len(sentences[i])):
-        length = len(sentences[index]) + 2
-        if batch and n_tokens + length > max_tokens:
-            yield batch
-            batch, n_tokens = [], 0
-        if len(sentences[index]):
-            batch.append(index)
-            n_tokens += length
-    if batch:
-        yield batch
+        return self.network(encoded, word_ids, lengths, states)

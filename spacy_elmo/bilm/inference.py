@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from math import ceil
 from typing import Any, Optional
 
 import torch
 from torch import Tensor
 
+from .encoding import encode
 from .kernels import Precision
 from .network import BiLMNetwork, States
-from .packed import pack_network
+from .packed_network import pack_network
 from .threads import side_by_side
 from .word_memory import WordMemory
 
-WORDS_PER_PRODUCT = 256  # words that pass the token encoder together
 MEMORY_BYTES = 2**26  # of the vectors of words that are remembered
 
 
@@ -82,23 +81,16 @@ class Inference:
         order = sorted(range(len(words)), key=lambda i: len(words[i]))
         shares = [order[::2], order[1::2]] if len(words) > 1 else [order]
         parts = side_by_side(
-            [partial(self._encode_share, [words[i] for i in share]) for share in shares],
+            [
+                partial(encode, self.network.token_encoder, [words[i] for i in share], self._device)
+                for share in shares
+            ],
             self._device,
         )
         encoded = torch.cat(parts)
         result = torch.empty_like(encoded)
         result[[i for share in shares for i in share]] = encoded
         return result
-
-    def _encode_share(self, words: list[str]) -> Tensor:
-        encoder = self.network.token_encoder
-        encoded = []
-        n_products = ceil(len(words) / WORDS_PER_PRODUCT)
-        n_words = ceil(len(words) / n_products)  # each; a small rest would read all weights, too
-        for start in range(0, len(words), n_words):
-            ids = encoder.words_to_ids(words[start : start + n_words])
-            encoded.append(encoder(*(array.to(self._device) for array in ids)))
-        return torch.cat(encoded)
 
 
 def _versions(network: BiLMNetwork) -> list[tuple[int, int]]:

@@ -57,16 +57,16 @@ class ProjectedLSTM(nn.Module):
         state: Optional[LSTMState] = None,
         keep: Optional[Tensor] = None,
     ) -> Tuple[Tensor, LSTMState]:
-        """Run over a packed batch. Under ``torch.autocast``, matrix products are computed in its
+        """Run over all time steps. Under ``torch.autocast``, matrix products are computed in its
         type.
 
-        inputs: (n_tokens, input_size), packed.
+        inputs: (n_tokens, input_size), in the order of time steps (``StepOrder``).
         batch_sizes: Sentences that are running at each time step, never growing.
         state: Where each sentence starts; zeros if None.
         keep: (n_tokens, 1): 0 for tokens that are read from a state of zeros, else 1; None for
             all ones.
-        RETURNS: The outputs, (n_tokens, proj_size), packed, and the state of each sentence
-            after its last token.
+        RETURNS: The outputs, (n_tokens, proj_size), in the order of the inputs, and the state of
+            each sentence after its last token.
         """
         device = inputs.device.type
         dtype = inputs.dtype

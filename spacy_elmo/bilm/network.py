@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from .config import BiLMConfig, LexiconCNNConfig, LSTMConfig
 from .lexicon_encoder import LexiconEncoder
 from .lstm import LSTMState, ProjectedLSTM
-from .packing import Packing
-from .threads import side_by_side
+from .step_order import StepOrder
+from .threads import side_by_side, use_one_thread_if_forked
 from .token_encoder import TokenEncoder
 
 LSTMStates = list[LSTMState]  # one a layer
@@ -47,9 +47,9 @@ class LSTMStack(nn.Module):
         keep: Optional[Tensor] = None,
         dropout: Optional[Callable[[Tensor], Tensor]] = None,
     ) -> tuple[list[Tensor], LSTMStates]:
-        """Run all layers over a packed batch.
+        """Run all layers over all time steps.
 
-        x: (n_tokens, projection_dim), packed.
+        x: (n_tokens, projection_dim), in the order of time steps (``StepOrder``).
         batch_sizes: Sentences that are running at each time step.
         states: Where each layer starts; zeros if None.
         keep: (n_tokens, 1): 0 for tokens that are read from a state of zeros, else 1; None for
@@ -78,6 +78,7 @@ class BiLMNetwork(nn.Module):
 
     def __init__(self, config: BiLMConfig) -> None:
         super().__init__()
+        use_one_thread_if_forked()  # where weights are read, too
         self.config = config
         self.token_encoder: Union[TokenEncoder, LexiconEncoder]
         if isinstance(config.char_cnn, LexiconCNNConfig):
@@ -106,23 +107,23 @@ class BiLMNetwork(nn.Module):
             ``word_ids``; layer 0 is the token encoder's output, twice. And the states of both
             directions after their last tokens.
         """
-        packing = Packing.from_lengths(lengths, words.device)
+        step_order = StepOrder.from_lengths(lengths, words.device)
         layers = words.new_empty(self.config.n_layers, len(word_ids), 2, words.shape[1])
 
         def run(
             direction: int, stack: nn.Module, order: Tensor, start: Optional[LSTMStates]
         ) -> LSTMStates:
-            packed = words[word_ids[order]]
-            outputs, end = stack(packed, packing.batch_sizes, start)
-            for layer, output in enumerate([packed, *outputs]):
+            x = words[word_ids[order]]
+            outputs, end = stack(x, step_order.batch_sizes, start)
+            for layer, output in enumerate([x, *outputs]):
                 layers[layer, order, direction] = output
             return end
 
         starts = (None, None) if states is None else states
         forward_end, backward_end = side_by_side(
             [
-                partial(run, 0, self.forward_lstm, packing.forward, starts[0]),
-                partial(run, 1, self.backward_lstm, packing.backward, starts[1]),
+                partial(run, 0, self.forward_lstm, step_order.forward, starts[0]),
+                partial(run, 1, self.backward_lstm, step_order.backward, starts[1]),
             ],
             words.device,
         )

@@ -30,17 +30,17 @@ class Steps(NamedTuple):
 
 
 class Recurrence(torch.autograd.Function):
-    """All time steps of a packed batch, as ``apply`` takes them:
+    """All time steps, as ``apply`` takes them:
 
-    inputs: (n_tokens, input_size), packed.
+    inputs: (n_tokens, input_size), in the order of time steps (``StepOrder``).
     hidden, cell: (n_sentences, proj_size) and (n_sentences, hidden_size), where they start.
     keep: (n_tokens, 1), what hidden and cell are multiplied by before a token is read: 0 where it
         starts from zeros, else 1. None for all ones.
     weight_ih, weight_hh, weight_hr, bias: As ``ProjectedLSTM`` has them; gates in the order input,
         forget, candidate, output.
     steps: The rest.
-    RETURNS: The outputs, (n_tokens, proj_size), packed, and the last hidden and cell of each
-        sentence.
+    RETURNS: The outputs, (n_tokens, proj_size), in the order of the inputs, and the last hidden and
+        cell of each sentence.
     """
 
     @staticmethod

@@ -34,6 +34,7 @@ def side_by_side(
     n_threads: How many threads they share, by default the caller's.
     RETURNS: Their results, in order.
     """
+    use_one_thread_if_forked()
     n_threads = n_threads or torch.get_num_threads()
     in_turns = torch.is_grad_enabled() and not with_gradients
     if n_threads == 1 or device.type != "cpu" or in_turns:
@@ -54,6 +55,7 @@ def one_thread() -> Iterator[int]:
 
     YIELDS: How many threads there were, for ``side_by_side``.
     """
+    use_one_thread_if_forked()
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -79,14 +81,18 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
     return pool
 
 
-@cache  # once a process
-def use_one_thread_after_fork() -> None:
-    """PyTorch's thread pool does not survive a fork: a child of a process that has computed with
-    several threads would wait for them forever (spaCy's n_process forks). Nor do our threads."""
+_process = os.getpid()
 
-    def after_in_child() -> None:
+
+def use_one_thread_if_forked() -> None:
+    """PyTorch's thread pool does not survive a fork: a child of a process that has computed with
+    several threads would wait for them forever (spaCy's n_process forks). Nor do our threads.
+
+    Called by what computes, before it does: so a child that computes nothing here keeps its
+    threads, and one that sets another number later keeps that.
+    """
+    global _process
+    if _process != os.getpid():
+        _process = os.getpid()
         _pool.cache_clear()
         torch.set_num_threads(1)
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=after_in_child)

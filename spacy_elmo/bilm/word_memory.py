@@ -66,5 +66,5 @@ class WordMemory:
                 table[:start] = self._table[:start]
             self._table = table
         self._table[start:stop] = vectors
-        self._rows.update(zip(words, range(start, stop)))
+        self._rows.update(zip(words, range(start, stop), strict=True))
         self._n_characters += sum(map(len, words))

@@ -1,5 +1,7 @@
 import multiprocessing
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from spacy_elmo.bilm import Engine, inference, threads
+from spacy_elmo.bilm import Engine, encoding, threads
 
 FEW_WORDS = st.sampled_from(["a", "bank", "of", "", "é", "银行", "<S>", "x" * 60])
 ANY_WORDS = st.text(st.characters(codec=None, exclude_categories=()), max_size=12)
@@ -219,7 +221,7 @@ def test_forgotten_words_are_encoded_again(network):
 def test_words_may_pass_the_token_encoder_in_several_products(network, monkeypatch):
     words = [f"{'x' * (i % 11)}{i}" for i in range(40)]
     whole = embed(network, [words])
-    monkeypatch.setattr(inference, "WORDS_PER_PRODUCT", 7)
+    monkeypatch.setattr(encoding, "WORDS_PER_PRODUCT", 7)
     assert_close(embed(network, [words]), whole)
 
 
@@ -309,8 +311,22 @@ def test_a_network_that_is_not_float32_keeps_its_own_precision(make_network, dty
     with torch.no_grad():
         (layers,) = Engine(network, precision)([["a", "bank"]])
     (exact,) = Engine(network)([["a", "bank"]])
-    assert layers.dtype == dtype
     assert torch.equal(layers, exact)
+    assert (
+        layers.dtype == exact.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    )
+    exact.sum().backward()
+    assert all(parameter.grad.dtype == dtype for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("stateful", [False, True])
+def test_layers_of_half_precision_are_near_and_float32(make_network, dtype, stateful):
+    network, sentences = make_network(), [["a", "bank"], [], ["of"]]
+    exact = embed(network, sentences, stateful=stateful)
+    rounded = embed(network.to(dtype), sentences, stateful=stateful)
+    assert [layers.dtype for layers in rounded] == [np.float32] * 3
+    assert_close(rounded, exact, atol=0.1)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
@@ -360,3 +376,55 @@ def test_a_forked_process_can_embed(make_network, used):
         if child.pid is not None:
             child.kill()
             child.join()
+
+
+WARMED = """
+import os, sys, torch
+from spacy_elmo import BiLM
+from spacy_elmo.bilm import Engine
+
+torch.set_num_threads(4)
+bilm = BiLM.load(sys.argv[1])
+torch.ones(1_000_000).exp()  # starts PyTorch's threads
+bilm.embed([["He", "sat"] * 20] * 20)
+
+def unrelated():
+    return torch.get_num_threads()
+
+def embeds():
+    bilm.embed([["He", "sat"] * 20] * 20)
+    return torch.get_num_threads()
+
+def loads():
+    BiLM.load(sys.argv[1])
+    torch.ones(1_000_000).exp()
+    return torch.get_num_threads()
+
+def learns():
+    Engine(bilm.network)([["He", "sat"]])[0].sum().backward()
+    return torch.get_num_threads()
+
+def chooses():
+    bilm.embed([["He"]])
+    torch.set_num_threads(3)
+    bilm.embed([["He"]])
+    return torch.get_num_threads()
+
+for work in (unrelated, embeds, loads, learns, chooses):
+    child = os.fork()
+    if not child:
+        print(work.__name__, work(), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+print("parent", torch.get_num_threads())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_only_children_that_use_the_engine_get_one_thread(fixtures):
+    """PyTorch's own number is kept by those that do something else."""
+    command = [sys.executable, "-c", WARMED, str(fixtures / "plain" / "weights.hdf5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == [
+        "unrelated 4", "embeds 1", "loads 1", "learns 1", "chooses 3", "parent 4",
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_elmo import BiLM
-from spacy_elmo.bilm import Engine, inference, threads
+from spacy_elmo.bilm import Engine, encoding, inference, threads
 from spacy_elmo.bilm.inference import Inference
 from spacy_elmo.bilm.kernels import has_onednn
 
@@ -96,7 +96,7 @@ def test_forgetting_words_changes_nothing(wide, monkeypatch, precision):
     sentences = texts(1)
     expected = embed(Engine(wide, precision), sentences)
     monkeypatch.setattr(inference, "MEMORY_BYTES", 4 * 32 * 5)
-    monkeypatch.setattr(inference, "WORDS_PER_PRODUCT", 3)
+    monkeypatch.setattr(encoding, "WORDS_PER_PRODUCT", 3)
     small = Engine(wide, precision)
     for i, words in enumerate(sentences):
         assert same(embed(small, [words]), expected[i : i + 1])

@@ -146,7 +146,6 @@ def test_an_error_of_a_task_reaches_the_caller(error, position):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_runs_tasks_and_ends():
-    threads.use_one_thread_after_fork()
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 

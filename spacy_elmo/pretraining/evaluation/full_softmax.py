@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ...bilm.kernels import linear, pack_weight
+from ...bilm.packed_weight import linear, pack_weight
 
 # Logits of so many tokens and words exist at a time: 4 MB, which stay in the processor's cache.
 BLOCK_TOKENS = 256

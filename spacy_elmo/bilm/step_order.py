@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 
-class Packing(NamedTuple):
-    """The order of tokens in a packed batch, as ``torch.nn.utils.rnn.PackedSequence`` has it:
-    all first tokens, then all second tokens, …, longer sentences first, so that the batch
-    shrinks as sentences end.
+class StepOrder(NamedTuple):
+    """The tokens of several sentences in the order in which an LSTM's time steps read them, as in
+    ``torch.nn.utils.rnn.PackedSequence``: all first tokens, then all second tokens, …, longer
+    sentences first, so that the batch shrinks as sentences end.
 
     batch_sizes: Sentences that are still running at each time step.
     forward: (n_tokens,) int64: which token, counted through the sentences as they were given,
-        stands where in the packed batch.
+        is read where in this order.
     backward: The same for sentences that are read from their end.
     """
 
@@ -23,7 +23,7 @@ class Packing(NamedTuple):
     backward: Tensor
 
     @classmethod
-    def from_lengths(cls, lengths: Sequence[int], device: torch.device) -> "Packing":
+    def from_lengths(cls, lengths: Sequence[int], device: torch.device) -> "StepOrder":
         """lengths: Tokens of each sentence, each at least 1, in any order."""
         sizes = torch.tensor(lengths)
         sorted_sizes, order = sizes.sort(descending=True, stable=True)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from .char_cnn import PooledConvolution
-from .kernels import PackedWeight, Precision, linear, pack_weight
+from .kernels import Precision
 from .lstm import FORGET_BIAS, LSTMState, ProjectedLSTM
 from .network import BiLMNetwork
+from .packed_weight import PackedWeight, linear, pack_weight
 from .scripting import scripted
 
 BLOCK_ROWS = 256  # rows of the input's gate product that exist at a time

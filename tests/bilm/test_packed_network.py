@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from spacy_elmo.bilm import kernels, packed
+from spacy_elmo.bilm import packed_network, packed_weight
 from spacy_elmo.bilm.char_cnn import PooledConvolution
 from spacy_elmo.bilm.lstm import LSTMState, ProjectedLSTM
-from spacy_elmo.bilm.packed import PackedConvolution, PackedLinear, PackedLSTM, pack_network
+from spacy_elmo.bilm.packed_network import PackedConvolution, PackedLinear, PackedLSTM, pack_network
 
 LENGTHS = [6, 4, 4, 1]
 BATCH_SIZES = [4, 3, 3, 3, 1, 1]
@@ -20,7 +20,7 @@ BFLOAT16, INT8 = 2 * 2.0**-8, 2 * 4 / 254
 def kernel(request, monkeypatch):
     """Everything is the same with either kind of kernel."""
     if request.param == "plain":
-        monkeypatch.setattr(kernels, "has_onednn", lambda device, precision: False)
+        monkeypatch.setattr(packed_weight, "has_onednn", lambda device, precision: False)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def test_the_size_of_blocks_changes_nothing(monkeypatch, block_rows):
     """Even if a block is smaller than a step."""
     lstm, inputs = make_lstm(), make_inputs()
     expected, _ = lstm(inputs, BATCH_SIZES)
-    monkeypatch.setattr(packed, "BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(packed_network, "BLOCK_ROWS", block_rows)
     outputs, _ = PackedLSTM(lstm, "float32")(inputs, BATCH_SIZES)
     torch.testing.assert_close(outputs, expected, atol=FLOAT32, rtol=0)
 
