@@ -8,7 +8,7 @@ import torch
 
 from spacy_elmo.bilm import packed_network, recurrence, scripting
 from spacy_elmo.bilm.scripting import only_if, scripted
-from spacy_elmo.pretraining import softmax
+from spacy_elmo.pretraining.learning import sampled_softmax
 
 
 def count(n: int) -> int:
@@ -82,7 +82,7 @@ OURS = [
     packed_network._run_steps,
     recurrence._forward_steps,
     recurrence._backward_steps,
-    softmax._losses,
+    sampled_softmax._losses,
 ]
 
 
