@@ -12,10 +12,10 @@ def test_batches_are_as_long_as_they_may_be(lengths, max_tokens, max_items):
     batches = list(batches_by_tokens(items, lambda item: item[1], max_tokens, max_items))
     assert [item for batch in batches for item in batch] == items
     sizes = [sum(length for _, length in batch) for batch in batches]
-    for batch, size in zip(batches, sizes):
+    for batch, size in zip(batches, sizes, strict=True):
         assert size <= max_tokens or len(batch) == 1
         assert max_items is None or len(batch) <= max_items
-    for batch, size, after in zip(batches, sizes, batches[1:]):
+    for batch, size, after in zip(batches, sizes, batches[1:], strict=False):
         assert size + after[0][1] > max_tokens or len(batch) == max_items
 
 

@@ -120,7 +120,9 @@ def test_convert_writes_a_native_directory(run, published, sentences, tmp_path):
     names = sorted(path.name for path in (tmp_path / "native").iterdir())
     assert names == ["config.json", "model.safetensors"]
     expected = BiLM.load(published).embed(sentences[:3])
-    for layers, other in zip(BiLM.load(tmp_path / "native").embed(sentences[:3]), expected):
+    for layers, other in zip(
+        BiLM.load(tmp_path / "native").embed(sentences[:3]), expected, strict=True
+    ):
         np.testing.assert_array_equal(layers, other)
 
 
@@ -152,7 +154,9 @@ def test_convert_of_a_bilm_with_lexicons(run, fixtures, sentences, tmp_path):
     code, _ = run("convert", source, tmp_path / "native")
     assert code == 0
     expected = BiLM.load(source).embed(sentences[:3])
-    for layers, other in zip(BiLM.load(tmp_path / "native").embed(sentences[:3]), expected):
+    for layers, other in zip(
+        BiLM.load(tmp_path / "native").embed(sentences[:3]), expected, strict=True
+    ):
         np.testing.assert_array_equal(layers, other)
     code, output = run("convert", source, tmp_path / "hdf5" / "w.hdf5", "--format", "hdf5")
     assert code == 1

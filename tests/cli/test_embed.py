@@ -37,7 +37,7 @@ def source(tmp_path_factory):
 def expected(source):
     """The layers of each line, from the sentences and the gaps that they ought to have."""
     layers = []
-    for words, sentences in zip(TOKENS, SENTENCES):
+    for words, sentences in zip(TOKENS, SENTENCES, strict=True):
         array = np.zeros((3, len(words), 8), dtype="float32")
         at = [i for i, word in enumerate(words) if not word.isspace()]
         if at:
@@ -89,7 +89,7 @@ def read_output(path, name="layers"):
 
 def assert_close(arrays, expected, dtype="float32", atol=2e-6):
     assert len(arrays) == len(expected)
-    for array, other in zip(arrays, expected):
+    for array, other in zip(arrays, expected, strict=True):
         assert array.shape == other.shape
         assert array.dtype == dtype or not array.size
         np.testing.assert_allclose(array, other, rtol=0, atol=atol)

@@ -26,7 +26,7 @@ def test_vocab_counts_tokens(run, corpus):
     assert Vocabulary.read(output).words == (*SYMBOLS, *words)
     assert "12 words, which cover 100.00% of 16 tokens (9 distinct words)" in message
     numbers = (0, 0, 0, 5, 3, 2, 1, 1, 1, 1, 1, 1)
-    lines = [f"{word}\t{n}" for word, n in zip((*SYMBOLS, *words), numbers)]
+    lines = [f"{word}\t{n}" for word, n in zip((*SYMBOLS, *words), numbers, strict=True)]
     assert counts.read_text().splitlines() == lines
 
 

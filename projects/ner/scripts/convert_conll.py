@@ -36,7 +36,7 @@ def read_docs(vocab: Vocab, path: Path) -> Iterator[Doc]:
                 msg.fail(f"{path}, line {number}", f"Not a word, a tab and a tag: {line}", exits=1)
             rows.append(match.groups())
         elif rows:
-            words, tags = zip(*rows)
+            words, tags = zip(*rows, strict=True)
             yield Doc(vocab, words=words, ents=tags)
             rows = []
 

@@ -22,7 +22,7 @@ def main(
             runs.append([100 * srsly.read_json(path)[score] for score in SCORES])
             rows.append((name, path.stem.removeprefix(f"{name}_"), *map("{:.1f}".format, runs[-1])))
         if len(runs) > 1:
-            means = [sum(column) / len(runs) for column in zip(*runs)]
+            means = [sum(column) / len(runs) for column in zip(*runs, strict=True)]
             rows.append((name, "mean", *map("{:.1f}".format, means)))
     header = ("tok2vec", "seed", "P", "R", "F")
     msg.table(rows, header=header, divider=True, aligns=("l", "r", "r", "r", "r"))

@@ -43,7 +43,12 @@ def read(batches, n):
         keep = batch.keep.numpy().reshape(shape[1:])
         for i, stream in enumerate(streams):
             stream.extend(
-                zip(*inputs[:, :, i].tolist(), *targets[:, :, i].tolist(), keep[:, i].tolist())
+                zip(
+                    *inputs[:, :, i].tolist(),
+                    *targets[:, :, i].tolist(),
+                    keep[:, i].tolist(),
+                    strict=True,
+                )
             )
     return streams
 
@@ -58,7 +63,7 @@ def sentences_of(stream):
 
 def check_sentence(rows):
     """RETURNS: The words."""
-    forward, backward, after, before, keep = map(list, zip(*rows))
+    forward, backward, after, before, keep = map(list, zip(*rows, strict=True))
     words = forward[1:]
     assert forward == ["<S>", *words]
     assert after == [*words, "</S>"]
@@ -153,7 +158,7 @@ def test_it_goes_on_from_its_state(n, rank):
     first = read(broken, n)
     resumed.set_state(json.loads(json.dumps(broken.state())))
     second = read(resumed, 20)
-    assert [a + b for a, b in zip(first, second)] == expected
+    assert [a + b for a, b in zip(first, second, strict=True)] == expected
     assert resumed.state() == unbroken.state()
 
 

@@ -65,7 +65,9 @@ def test_round_trip(tmp_path_factory, chunks):
     store = TokenStore.open(directory)
     assert [store.sentence(i) for i in range(store.n_sentences)] == expected
     flat = [word for words in expected for word in words]
-    assert dict(zip(store.words, store.counts.tolist())) == {w: flat.count(w) for w in flat}
+    assert dict(zip(store.words, store.counts.tolist(), strict=True)) == {
+        w: flat.count(w) for w in flat
+    }
 
 
 def test_tokens_that_someone_reads_stay_on_windows(store, monkeypatch):

@@ -32,11 +32,11 @@ def network(make_network):
 def cosines(network):
     """(n_layers, 4, 4): those of all pairs of ``BANK``, by definition."""
     layers = BiLM(network).embed([occurrence.words for occurrence in BANK])
-    vectors = [array[:, o.position].astype(float) for array, o in zip(layers, BANK)]
+    vectors = [array[:, o.position].astype(float) for array, o in zip(layers, BANK, strict=True)]
     norms = [np.linalg.norm(vector, axis=1) for vector in vectors]
     pairs = [
-        [(v * w).sum(axis=1) / n / m for w, m in zip(vectors, norms)]
-        for v, n in zip(vectors, norms)
+        [(v * w).sum(axis=1) / n / m for w, m in zip(vectors, norms, strict=True)]
+        for v, n in zip(vectors, norms, strict=True)
     ]
     return np.array(pairs).transpose(2, 0, 1)
 

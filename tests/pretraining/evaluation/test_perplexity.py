@@ -58,7 +58,7 @@ def by_hand(encode_by_hand, lstm_by_hand):
             y, *states[i] = lstm_by_hand(layer, x, *states.get(i, (None, None)))
             x = x + y if i > 0 and network.config.lstm.use_skip_connections else y
         weight, bias = (array.numpy().astype(float) for array in model.softmax[1:])
-        for vector, word in zip(x, words[1:]):
+        for vector, word in zip(x, words[1:], strict=True):
             logits = weight @ vector + bias
             right = logits[targets.get(word, targets["<UNK>"])]
             yield math.log(np.exp(logits).sum()) - right
@@ -274,13 +274,16 @@ def from_layers(model, layers, sentences):
     in its forward half, and the one before in its backward half."""
     weight, bias = (array.numpy().astype(float) for array in model.softmax[1:])
     losses = [[], []]
-    for array, words in zip(layers, sentences):
+    for array, words in zip(layers, sentences, strict=True):
         ids = model.vocabulary.ids(words).tolist()
         ids = [model.vocabulary.begin_id, *ids, model.vocabulary.end_id]
         forward, backward = np.split(array.astype(float), 2, axis=1)
-        for direction, vectors, targets in [(0, forward[:-1], ids[1:]), (1, backward[1:], ids)]:
+        for direction, vectors, targets in [
+            (0, forward[:-1], ids[1:]),
+            (1, backward[1:], ids[:-1]),
+        ]:
             logits = vectors @ weight.T + bias
-            for row, target in zip(logits, targets):
+            for row, target in zip(logits, targets, strict=True):
                 losses[direction].append(np.log(np.exp(row).sum()) - row[target])
     return [math.exp(np.mean(values)) for values in losses]
 

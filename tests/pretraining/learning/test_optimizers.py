@@ -56,7 +56,7 @@ def test_adam():
             square = squares[i][at] / (1 - 0.95 ** (step + 1))
             expected[i][at] -= 0.01 * mean / (np.sqrt(square) + 1e-6)
         assert optimizer.step(step) == 0.01
-    for parameter, value in zip(model.parameters(), expected):
+    for parameter, value in zip(model.parameters(), expected, strict=True):
         np.testing.assert_allclose(parameter.detach(), value, rtol=1e-4, atol=1e-5)
 
 
@@ -70,7 +70,7 @@ def test_adagrad():
             sums[i][at] += gradient**2
             expected[i][at] -= 0.1 * gradient / np.sqrt(sums[i][at])
         optimizer.step(step)
-    for parameter, value in zip(model.parameters(), expected):
+    for parameter, value in zip(model.parameters(), expected, strict=True):
         np.testing.assert_allclose(parameter.detach(), value, rtol=1e-5, atol=1e-6)
 
 
@@ -175,7 +175,7 @@ def test_a_rate_of_zero_changes_nothing():
     before = [parameter.detach().clone() for parameter in model.parameters()]
     set_gradients(model, 0)
     optimizer.step(0)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
 
 
 @pytest.mark.parametrize("name", FACTORIES)

@@ -29,7 +29,7 @@ def expected_count(k, n_draws):
 def sampled_loss(outputs, weight, bias, targets, samples):
     """One token after the other. All tensors are float64, so that gradients are, too."""
     losses = []
-    for output, target in zip(outputs, targets.tolist()):
+    for output, target in zip(outputs, targets.tolist(), strict=True):
         words = [target] + [word for word in samples.ids.tolist() if word != target]
         logits = weight[words] @ output + bias[words]
         if samples.n_draws:
@@ -72,7 +72,7 @@ def test_loss_and_gradients_are_those_of_the_formula(
     plain = [tensor.detach().double().requires_grad_() for tensor in inputs]
     expected = sampled_loss(*plain, TARGETS, samples)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    for gradient, value in zip(gradients, torch.autograd.grad(3 * expected, plain)):
+    for gradient, value in zip(gradients, torch.autograd.grad(3 * expected, plain), strict=True):
         torch.testing.assert_close(gradient.to_dense().double(), value, rtol=1e-4, atol=1e-6)
 
 

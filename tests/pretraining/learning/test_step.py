@@ -90,7 +90,7 @@ class Reference:
         zeros = [x.new_zeros(1, layer.proj_size), x.new_zeros(1, layer.hidden_size)]
         state = states.get(key, zeros)
         outputs = []
-        for token, kept in zip(x, keep):
+        for token, kept in zip(x, keep, strict=True):
             if not kept and not self.carry_state:
                 state = zeros
             output, state = torch.func.functional_call(

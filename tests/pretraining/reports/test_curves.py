@@ -50,7 +50,7 @@ def test_curves_of_a_run(tmp_path, make_report, drawn):
     (figure,) = drawn
     by_title = plots(figure)
     losses = by_title["Training loss (nats a token)"]
-    for line, name in zip(losses.get_lines(), ["forward", "backward"]):
+    for line, name in zip(losses.get_lines(), ["forward", "backward"], strict=True):
         assert list(line.get_xdata()) == [report.words for report in reports]
         assert list(line.get_ydata()) == [getattr(report, f"loss_{name}") for report in reports]
     perplexities = by_title["Held-out perplexity (log scale)"]
