@@ -23,6 +23,7 @@ from thinc.api import Config, Model, Optimizer
 from thinc.types import Floats2d, Floats3d
 
 from .bilm import BiLMConfig
+from .bilm.batches import batches_by_tokens
 from .doc import EXTENSION, set_hooks, store_vectors
 from .layers import BiLMShim, ElmoListener, SharedBatch, start_mix
 from .layers.shared_batch import Listener
@@ -156,7 +157,7 @@ class Elmo(Tok2Vec):
         YIELDS: The Docs in order.
         """
         error_handler = self.get_error_handler()
-        for group in _groups(stream, batch_size):
+        for group in batches_by_tokens(stream, len, PIPE_TOKENS, batch_size):
             try:
                 self.set_annotations(group, self.predict(group))
                 yield from group
@@ -362,18 +363,3 @@ class Elmo(Tok2Vec):
         if self._waiting_sgd is not None:
             self.model.finish_update(self._waiting_sgd)
         self._waiting_sgd = None
-
-
-def _groups(docs: Iterable[Doc], most: int) -> Iterator[List[Doc]]:
-    """Consecutive Docs of about ``PIPE_TOKENS`` tokens together, at least one and at most ``most``.
-    None is kept once the next ones are asked for: Docs that wait would hold their layers."""
-    group: List[Doc] = []
-    n_tokens = 0
-    for doc in docs:
-        if group and (n_tokens + len(doc) > PIPE_TOKENS or len(group) == most):
-            yield group
-            group, n_tokens = [], 0
-        group.append(doc)
-        n_tokens += len(doc)
-    if group:
-        yield group

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from ..bilm import BiLMNetwork
+from ..bilm.batches import batches_by_tokens
 from ..bilm.inference import Inference
-from ..bilm.packed_weight import linear, pack_weight
 from ..bilm.lstm import LSTMState
 from ..bilm.network import LSTMStates
-from ..bilm.packing import Packing
+from ..bilm.packed_weight import linear, pack_weight
+from ..bilm.step_order import StepOrder
 from ..bilm.threads import side_by_side
 from .token_store import TokenStore
 from .vocabulary import Vocabulary
@@ -166,15 +167,9 @@ def _batches(sentences: Sentences, max_tokens: int) -> Iterator[list[range]]:
     for start in range(0, len(sentences), SORTED_SENTENCES):
         indices = range(start, min(start + SORTED_SENTENCES, len(sentences)))
         lengths = {i: len(sentences[i]) + 1 for i in indices}
-        batch: list[range] = []
-        n_tokens = 0
-        for i in sorted(indices, key=lengths.__getitem__):
-            if batch and n_tokens + lengths[i] > max_tokens:
-                yield batch
-                batch, n_tokens = [], 0
-            batch.append(range(i, i + 1))
-            n_tokens += lengths[i]
-        yield batch
+        by_length = sorted(indices, key=lengths.__getitem__)
+        for batch in batches_by_tokens(by_length, lengths.__getitem__, max_tokens):
+            yield [range(i, i + 1) for i in batch]
 
 
 class _Token(NamedTuple):
@@ -234,13 +229,13 @@ class _Reader:
         tokens = [[step[direction] for step in steps] for direction in range(2)]
         words = [token.word for token in chain.from_iterable(tokens)]
         table, rows = self._inference.words.look_up(words)
-        packing = Packing.from_lengths([len(window) for window in windows], self._device)
+        step_order = StepOrder.from_lengths([len(window) for window in windows], self._device)
         network = self._inference.network
 
         def run(direction: int, stack: nn.Module) -> tuple[float, LSTMStates]:
-            order = packing.forward  # the steps of the backward direction are turned round already
+            order = step_order.forward  # the backward direction is turned round already
             x = table[rows.view(2, -1)[direction].to(self._device)[order]]
-            outputs, end = stack(x, packing.batch_sizes, starts[direction])
+            outputs, end = stack(x, step_order.batch_sizes, starts[direction])
             targets = torch.tensor([token.target for token in tokens[direction]]).to(self._device)
             return self._softmax.loss(outputs[-1], targets[order]), end
 

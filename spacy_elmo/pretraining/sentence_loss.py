@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..bilm import BiLMNetwork
-from ..bilm.inference import WORDS_PER_PRODUCT
-from ..bilm.packing import Packing
+from ..bilm.encoding import encode_distinct
+from ..bilm.step_order import StepOrder
 from .softmax import LogUniformSampler, SampledSoftmax, Samples
 from .vocabulary import Vocabulary
 
@@ -46,44 +46,32 @@ class SentenceLoss:
         """
         device = softmax.weight.device
         begin, end = network.config.char_cnn.boundaries
-        # Not a set: its order would change from run to run, and sums with it.
-        distinct = sorted(dict.fromkeys(chain((begin, end), *sentences)), key=len)
-        encoded = _encode(network, distinct, device)
-        rows = {word: row for row, word in enumerate(distinct)}
-        packing = Packing.from_lengths([len(words) + 1 for words in sentences], device)
+        words = chain((begin, end), *sentences)
+        encoded, rows = encode_distinct(network.token_encoder, words, device)
+        lengths = [len(words) + 1 for words in sentences]
+        step_order = StepOrder.from_lengths(lengths, device)
         samples = self._sampler.sample(self.random)
         samples = Samples(samples.ids.to(device), samples.n_draws)
 
         drop = partial(nn.functional.dropout, p=dropout) if dropout > 0 else None
         losses = []
-        for stack, first, last_id, order in (
+        for stack, first, last_id, way in (
             (network.forward_lstm, begin, self.vocabulary.end_id, 1),
             (network.backward_lstm, end, self.vocabulary.begin_id, -1),
         ):
             inputs: list[int] = []
             targets: list[int] = []
-            for words in sentences:
-                inputs += [rows[first], *(rows[word] for word in words[::order])]
-                targets += [*self.vocabulary.ids(words[::order]).tolist(), last_id]
-            # The words are turned round already: both directions are packed as "forward".
-            packed = packing.forward
+            for sentence in sentences:
+                inputs += [rows[first], *(rows[word] for word in sentence[::way])]
+                targets += [*self.vocabulary.ids(sentence[::way]).tolist(), last_id]
+            # The words are turned round already: both directions are read "forward".
+            order = step_order.forward
             outputs, _ = stack(
-                nn.functional.embedding(torch.tensor(inputs, device=device)[packed], encoded),
-                packing.batch_sizes,
+                nn.functional.embedding(torch.tensor(inputs, device=device)[order], encoded),
+                step_order.batch_sizes,
                 dropout=drop,
             )
             top = outputs[-1] if drop is None else drop(outputs[-1])
-            packed_targets = torch.tensor(targets, device=device)[packed]
-            losses.append(softmax.loss(top, packed_targets, samples, self._sampler))
+            targets_in_order = torch.tensor(targets, device=device)[order]
+            losses.append(softmax.loss(top, targets_in_order, samples, self._sampler))
         return torch.stack(losses)
-
-
-def _encode(network: BiLMNetwork, words: list[str], device: torch.device) -> Tensor:
-    """words: By their length, so that short ones need little padding.
-    RETURNS: (n_words, projection_dim)."""
-    encoder = network.token_encoder
-    encoded = []
-    for start in range(0, len(words), WORDS_PER_PRODUCT):
-        ids = encoder.words_to_ids(words[start : start + WORDS_PER_PRODUCT])
-        encoded.append(encoder(*(array.to(device) for array in ids)))
-    return torch.cat(encoded)

@@ -183,4 +183,6 @@ def default_precision(device: torch.device) -> bool:
     if not has_onednn(device, "bfloat16"):
         return False
     # Of x86 processors, oneDNN asks for AVX-512 alone, which would compute in float32 after all.
-    return platform.machine() not in ("x86_64", "AMD64") or torch.cpu._is_avx512_bf16_supported()
+    # PyTorch's answer is an operator of its own: without it, float32, which is never wrong.
+    has_instructions = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
+    return platform.machine() not in ("x86_64", "AMD64") or has_instructions()

@@ -94,7 +94,5 @@ def test_our_loops_can_be_compiled(function):
 
 @pytest.mark.parametrize("command", [["-c", "import spacy_elmo"], ["-m", "spacy", "--help"]])
 def test_nothing_is_compiled_or_printed_at_import(command):
-    done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stderr

@@ -70,7 +70,7 @@ def test_loss_and_gradients_with_all_words(network, softmax):
 
 
 def test_many_words_are_encoded_in_parts(network, softmax, monkeypatch):
-    monkeypatch.setattr("spacy_elmo.pretraining.sentence_loss.WORDS_PER_PRODUCT", 3)
+    monkeypatch.setattr("spacy_elmo.bilm.encoding.WORDS_PER_PRODUCT", 3)
     losses = sentence_loss()(network, softmax, SENTENCES, dropout=0.0)
     torch.testing.assert_close(losses, losses_of_layers(network, softmax, SENTENCES))
 

@@ -119,17 +119,22 @@ def test_state_is_a_copy_to_go_on_from(trainer):
 )
 def test_default_precision(monkeypatch, machine, in_onednn, avx512_bf16, expected):
     """Products in bfloat16 only where the processor has instructions for them."""
-    monkeypatch.setattr(kernels, "_BUILT_WITH_ONEDNN", True)
+    monkeypatch.setattr(kernels, "_works", lambda precision: in_onednn)
     monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: in_onednn, False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
     assert default_precision(torch.device("cpu")) == expected
 
 
 def test_default_precision_without_onednn(monkeypatch):
-    monkeypatch.setattr(kernels, "_BUILT_WITH_ONEDNN", False)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None, False)
+    monkeypatch.setattr(kernels, "_works", lambda precision: False)
     assert not default_precision(torch.device("cpu"))
+
+
+def test_default_precision_where_pytorch_does_not_say(monkeypatch):
+    monkeypatch.setattr(kernels, "_works", lambda precision: True)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert default_precision(torch.device("cpu")) is False
 
 
 @pytest.mark.parametrize("has_instructions", [False, True])
