@@ -318,7 +318,7 @@ def test_an_unknown_format(fixtures, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("dtype", ["float64", "int8", "bfloat16", "float8"])
+@pytest.mark.parametrize("dtype", ["float64", "int4", "bfloat16", "float8"])
 def test_an_unknown_dtype(fixtures, tmp_path, dtype):
     with pytest.raises(ValueError, match=dtype):
         load(fixtures, "deep").save(tmp_path / "bilm", dtype=dtype)
