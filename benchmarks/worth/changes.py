@@ -35,14 +35,6 @@ class Place(NamedTuple):
         model = config["components"][self.component]["model"]
         return model[self.layer] if self.layer else model
 
-    def replace(self, config: Config, block: dict[str, Any]) -> None:
-        """Put another block in its place."""
-        component = config["components"][self.component]
-        if self.layer:
-            component["model"][self.layer] = block
-        else:
-            component["model"] = block
-
 
 def find_composition(config: Config) -> Place:
     """RAISES ValueError: The config hasn't exactly one."""
@@ -64,20 +56,11 @@ def with_elmo(config: Config, source: str, frozen: bool = True) -> Config:
 
 
 def without_elmo(config: Config) -> Config:
-    """With spaCy's stock tok2vec, of the width and depth of the composition that it replaces."""
+    """With spaCy's stock tok2vec: the composition without ELMo's layers, the hash embedding alone
+    below the convolutions, which is what ``spacy.HashEmbedCNN.v2`` builds."""
     changed = _without(config, "elmo")
-    place = find_composition(changed)
-    encode = place.block(changed)["encode"]
-    place.replace(
-        changed,
-        {
-            "@architectures": "spacy.HashEmbedCNN.v2",
-            "pretrained_vectors": "${vars.static_vectors}",
-            "embed_size": 2000,
-            "subword_features": True,
-            **{key: encode[key] for key in ("width", "depth", "window_size", "maxout_pieces")},
-        },
-    )
+    block = find_composition(changed).block(changed)
+    block["embed"] = block["embed"]["*"]["concatenate"]["*"]["hash"]
     return changed
 
 
@@ -87,12 +70,24 @@ def with_vectors(config: Config, vectors: Path) -> Config:
 
 
 def for_pretraining(config: Config) -> Config:
-    """The stock tok2vec with settings of ``spacy pretrain``, spaCy's defaults: for that, and for
-    starting from its weights."""
+    """The stock tok2vec as a component of its own, which others listen to, with spaCy's default
+    settings of ``spacy pretrain``: for that, and for starting from its weights. (What an ``ner``
+    calls its tok2vec ends with a layer of the recognizer's, so it can't be pretrained in place.)
+    """
     place = find_composition(config)
-    changed = without_elmo(config)
-    changed = Config(load_config(DEFAULT_CONFIG_PRETRAIN_PATH)).merge(changed)
-    changed["pretraining"].update({"component": place.component, "layer": place.layer})
+    changed = Config(load_config(DEFAULT_CONFIG_PRETRAIN_PATH)).merge(without_elmo(config))
+    if place.component != "tok2vec":
+        width = "${components.tok2vec.model.encode.width}"
+        block = place.block(changed)
+        block["embed"]["width"] = width
+        changed["components"]["tok2vec"] = {"factory": "tok2vec", "model": block}
+        changed["nlp"]["pipeline"].insert(0, "tok2vec")
+        changed["components"][place.component]["model"][place.layer] = {
+            "@architectures": "spacy.Tok2VecListener.v1",
+            "width": width,
+            "upstream": "tok2vec",
+        }
+    changed["pretraining"].update({"component": "tok2vec", "layer": ""})
     return changed
 
 

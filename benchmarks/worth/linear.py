@@ -2,8 +2,8 @@
 
     python linear.py FEATURES TRAIN.spacy DEV.spacy TEST.spacy SCORES.json [--n-words N]
 
-FEATURES are ``tfidf`` (of words and pairs of words), ``wordllama`` (the mean of the vectors that come
-with that package), or a pipeline with static vectors, of which a text gets the mean.
+FEATURES are ``tfidf`` (of words and pairs of words), ``wordllama`` (the mean of the vectors that
+come with that package), or a pipeline with static vectors, of which a text gets the mean.
 """
 
 import json
@@ -35,7 +35,10 @@ def main(
 ) -> None:
     """Train, and write accuracy and macro F."""
     parts = {path: _read(path) for path in (train, dev, test)}
-    labels = {path: [max(doc.cats, key=doc.cats.__getitem__) for doc in parts[path]] for path in parts}
+    labels = {
+        path: [max(doc.cats, key=doc.cats.__getitem__) for doc in docs]
+        for path, docs in parts.items()
+    }
     encode = make_encoder(features, parts[train])
     inputs = {path: encode(docs) for path, docs in parts.items()}
     best: Optional[LogisticRegression] = None
@@ -72,8 +75,9 @@ def make_encoder(features: str, train: list[Doc]) -> Encoder:
 def _wordllama() -> Encoder:
     import wordllama
 
-    # Its tokenizer is looked for in the package only if there is none in the cache.
-    model = wordllama.WordLlama.load(disable_download=True)
+    # As its cache, the package itself: it looks for its tokenizer in a folder of another name.
+    folder = Path(wordllama.__file__).parent
+    model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
     return lambda docs: model.embed([doc.text for doc in docs], norm=True)
 
 

@@ -25,9 +25,7 @@ def convert(data_set: DataSet, data: Path, output: Path) -> Paths:
     """
     paths = {part: output / f"{part}.spacy" for part in ("train", "dev", "test")}
     if not all(path.exists() for path in paths.values()):
-        documents = {
-            part: list(data_set.read(path)) for part, path in data_set.paths(data).items()
-        }
+        documents = {part: list(data_set.read(path)) for part, path in data_set.paths(data).items()}
         if "dev" not in documents:
             documents["train"], documents["dev"] = hold_out(documents["train"])
         texts = {part: [doc for docs in documents[part] for doc in docs] for part in paths}

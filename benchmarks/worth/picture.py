@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # noqa: E402
-from matplotlib.transforms import Bbox  # noqa: E402
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.transforms import Bbox
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; shapes say the same again.
 STYLES = {
@@ -19,9 +18,10 @@ STYLES = {
     "transformer": ("#D55E00", "^"),
     "linear": ("#009E73", "D"),
 }
-LABEL_PLACES = [  # in points from the point, and how the label is aligned; the first free one is taken
+# In points from the system's own, and how the label is aligned; the first free place is taken.
+LABEL_PLACES = [
     (distance * x, distance * y, horizontal, vertical)
-    for distance in (6, 14, 24, 36)
+    for distance in (6, 14, 24, 36, 50, 70)
     for x, y, horizontal, vertical in (
         (1, 0, "left", "center"),
         (-1, 0, "right", "center"),
@@ -61,11 +61,9 @@ def draw(summary: dict[str, Any], kinds: dict[str, str], paths: Sequence[Path]) 
         [(share, group) for group in summary["groups"]]
         for share in sorted({cell["share"] for cell in summary["cells"]}, reverse=True)
     ]
-    plt.rcParams["svg.fonttype"] = "none"  # text stays text
     size = (7.5 * len(panels[0]), 5 * len(panels))
-    figure, grid = plt.subplots(
-        len(panels), len(panels[0]), figsize=size, squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(panels), len(panels[0]), squeeze=False)
     drawn: list[tuple[Axes, list[Point]]] = []
     for row, row_of_axes in zip(panels, grid):
         for (share, group), axes in zip(row, row_of_axes):
@@ -75,14 +73,13 @@ def draw(summary: dict[str, Any], kinds: dict[str, str], paths: Sequence[Path]) 
             axes.set_title(f"{group['title']} ({', '.join(group['sets'])}), {data}", fontsize=9)
             _draw_panel(axes, points)
     if not any(points for _, points in drawn):
-        plt.close(figure)
         raise ValueError("No system has been scored on all sets and timed.")
     figure.draw_without_rendering()  # places the axes, which labels need to know
     for axes, points in drawn:
         _place_labels(axes, points)
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    plt.close(figure)
+    with rc_context({"svg.fonttype": "none"}):  # text stays text
+        for path in paths:
+            figure.savefig(path, dpi=150)
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
@@ -155,16 +152,17 @@ def _place_labels(axes: Axes, points: Sequence[Point]) -> None:
                 va=vertical,
                 fontsize=8,
                 color=STYLES[point.kind][0],
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
                 arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5},
             )
-            box = label.get_window_extent()
-            others = [other for other in taken if other.overlaps(box)]
-            inside = axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1)
-            if inside and not others:
+            label.get_window_extent()  # places it
+            box = Text.get_window_extent(label)  # without the arrow
+            inside = axes.bbox.contains(box.x0, box.y0) and axes.bbox.contains(box.x1, box.y1)
+            if inside and not any(other.overlaps(box) for other in taken):
                 break
-            last = (x, y, horizontal, vertical) == LABEL_PLACES[-1]
-            if not last:
-                label.remove()
+            label.remove()
+        else:
+            axes.add_artist(label)  # there is no room: the last place
         taken.append(box)
 
 

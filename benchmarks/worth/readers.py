@@ -22,7 +22,7 @@ NLP = spacy.blank("en")
 
 
 def read_sentences(path: Path) -> Documents:
-    """CoNLL columns, the last of them tags of entities (IOB or IOB2); each sentence stands alone."""
+    """CoNLL columns, the last one tags of entities (IOB or IOB2); each sentence stands alone."""
     for doc in _convert_sentences(_blocks(path)):
         yield [doc]
 

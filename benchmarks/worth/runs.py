@@ -1,5 +1,5 @@
-"""The runs of a comparison: each leaves a file in its own folder when it has succeeded, and what has
-its file isn't run again.
+"""The runs of a comparison: each leaves a file in its own folder when it has succeeded, and what
+has its file isn't run again.
 
     runs/SET/SYSTEM/SHARE-SEED/scores.json    test scores, seconds of training
     speed/SET/SYSTEM/ROUND.json               words a second
@@ -71,13 +71,17 @@ class Workplace:
         jobs: How many run side by side.
         keep: Runs whose trained pipeline is kept.
         """
-        kept = set(keep)
+        kept = {run.name for run in keep}
         missing = [run for run in runs if not self.scores_path(run).exists()]
         for run in missing:
             self._draw(run)  # one after the other: two runs may have the same texts
         with ThreadPoolExecutor(jobs) as pool:
             try:
-                list(pool.map(lambda run: self._try(run.name, self._train, run, run in kept), missing))
+                list(
+                    pool.map(
+                        lambda run: self._try(run.name, self._train, run, run.name in kept), missing
+                    )
+                )
             finally:
                 self._stopped = True  # of no account if all are done
                 for process in list(self._processes):

@@ -12,6 +12,8 @@ TASKS = {  # by the name of the shipped config; with the scores that count
     "tagger_parser": ("tag_acc", "dep_las"),
 }
 
+TITLES = {"ner": "entities", "textcat": "text classification", "tagger_parser": "tags and trees"}
+
 
 class DataSet(NamedTuple):
     """name: What reports call it.
@@ -107,9 +109,7 @@ SETS = {
             "tagger_parser",
             "languages/ud_en_lines",
             readers.read_trees,
-            _parts(
-                "en_lines-ud-train.conllu", "en_lines-ud-test.conllu", "en_lines-ud-dev.conllu"
-            ),
+            _parts("en_lines-ud-train.conllu", "en_lines-ud-test.conllu", "en_lines-ud-dev.conllu"),
         ),
     )
 }

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
-from worth.sets import DataSet
+from worth.sets import TITLES, DataSet
 from worth.systems import STOCK, System
 
 
@@ -51,7 +51,9 @@ def group(sets: Sequence[DataSet], systems: Sequence[System]) -> list[Group]:
         names = [each.name for each in sets if each.task in system.tasks]
         if names and names not in [known.sets for known in groups]:
             tasks = sorted({each.task for each in sets if each.task in system.tasks})
-            title = "all sets" if len(names) == len(sets) else ", ".join(tasks)
+            title = ", ".join(TITLES[task] for task in tasks)
+            if len(names) == len(sets):
+                title = "all sets"
             able = [other.name for other in systems if set(tasks) <= set(other.tasks)]
             groups.append(Group(title, names, able))
     return groups

@@ -1,5 +1,5 @@
-"""What a user could choose. A system has a name, a kind (its colour in the picture) and tasks that it
-can do, and says which commands train it, score it and time it."""
+"""What a user could choose. A system has a name, a kind (its colour in the picture) and tasks that
+it can do, and says which commands train it, score it and time it."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -97,7 +97,11 @@ class Linear:
     def train(self, job: Job) -> Command:
         """The command that trains, and writes the test scores, since the classifier isn't kept."""
         script = [sys.executable, str(HERE / "linear.py"), self.features]
-        return [*script, *(str(job.paths[part]) for part in ("train", "dev", "test")), str(job.scores)]
+        return [
+            *script,
+            *(str(job.paths[part]) for part in ("train", "dev", "test")),
+            str(job.scores),
+        ]
 
     def score(self, job: Job) -> Command:
         """Nothing that is left to do."""
@@ -170,4 +174,3 @@ def list_systems(
 
 def _chain(first: Change, second: Change, config: Config) -> Config:
     return second(first(config))
-

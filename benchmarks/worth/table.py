@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Optional
 
+from worth.systems import STOCK
+
 
 def write_tables(summary: dict[str, Any]) -> str:
     """RETURNS: For each share of the training data a table of systems by sets (mean and standard
@@ -55,7 +57,7 @@ def _score_cell(cell: Optional[dict[str, Any]]) -> str:
         for score in cell["scores"].values()
     )
     removed = cell["errors_removed"]
-    return scores if removed is None else f"{scores} ({removed:+.1f} %)"
+    return scores if cell["system"] == STOCK or removed is None else f"{scores} ({removed:+.1f} %)"
 
 
 def _seconds_cell(cell: Optional[dict[str, Any]]) -> str:
