@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.cli.debug_config import debug_config
+from spacy.tokens import DocBin, Span
+from spacy.training.initialize import init_nlp
+from spacy.training.pretrain import pretrain
 from spacy.util import load_config, registry
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -91,3 +94,29 @@ def test_each_source_is_a_system_and_names_differ(tmp_path):
     assert config["vars"]["static_vectors"] is False
     with pytest.raises(ValueError, match="same name"):
         list_systems(["a/x", "b/x"])
+
+
+@pytest.mark.parametrize("task", ["ner", "textcat"])
+def test_pretrained_weights_start_every_task(task, tmp_path):
+    """Those that spaCy's own pretraining saves are those that training starts from."""
+    from worth import changes
+
+    (tmp_path / "raw.jsonl").write_text('{"text": "He sat on the bank of the river ."}\n')
+    config = changes.for_pretraining(load_config(CONFIGS / "ner.cfg")).merge(
+        {"paths": {"raw_text": str(tmp_path / "raw.jsonl")}, "pretraining": {"max_epochs": 1}}
+    )
+    pretrain(config.interpolate(), tmp_path)
+    nlp = spacy.blank("en")
+    doc = nlp("He sat .")
+    doc.ents = [Span(doc, 0, 1, "NAME")]
+    doc.cats = {"A": 1.0, "B": 0.0}
+    other = nlp("Then .")
+    other.cats = {"A": 0.0, "B": 1.0}
+    DocBin(docs=[doc, other]).to_disk(tmp_path / "train.spacy")
+
+    paths = {key: str(tmp_path / "train.spacy") for key in ("train", "dev")}
+    weights = tmp_path / "model-last.bin"
+    config = changes.with_pretrained(load_config(CONFIGS / f"{task}.cfg"), weights)
+    nlp = init_nlp(config.merge({"paths": paths}))
+    assert nlp.pipe_names == ["tok2vec", task]
+    assert nlp.get_pipe("tok2vec").model.to_bytes() == weights.read_bytes()
