@@ -19,10 +19,10 @@ from typing import Any, Callable
 
 import spacy
 import typer
-from compare_tok2vec import without_elmo
 from spacy.util import load_config
 from thinc.api import Config
 from wasabi import msg
+from worth.changes import without_elmo
 
 CALLBACK = "spacy-elmo.benchmark_epochs.v1"
 MARK = "seconds of an epoch:"
@@ -97,7 +97,7 @@ def _start(config: Config, folder: Path) -> "subprocess.Popen[str]":
     command += ["--output", str(folder), "--code", __file__]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env["PYTHONPATH"] = os.pathsep.join(paths)  # for the import of compare_tok2vec
+    env["PYTHONPATH"] = os.pathsep.join(paths)  # for the import of worth
     env["SPACY_ELMO_CACHE"] = str(folder / "cache")  # nothing from earlier runs
     process = subprocess.Popen(
         command, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
