@@ -72,10 +72,10 @@ def compare_cli(
 
     trained: dict[Cell, list[Trained]] = {}
     for run in runs:
-        path = workplace.scores_path(run)
+        result = workplace.result(run)
         results = trained.setdefault(Cell(run.data_set.name, run.system.name, run.share), [])
-        if path.exists():
-            results.append(Trained(**json.loads(path.read_text())))
+        if result is not None:
+            results.append(result)
     speeds = {
         (run.data_set.name, run.system.name): [
             json.loads(path.read_text())["words_per_second"]

@@ -1,7 +1,7 @@
 """The runs of a comparison: each leaves a file in its own folder when it has succeeded, and what
 has its file isn't run again.
 
-    runs/SET/SYSTEM/SHARE-SEED/scores.json    test scores, seconds of training
+    runs/SET/SYSTEM/SHARE-SEED/scores.json    test scores, seconds of training, its most steps
     speed/SET/SYSTEM/ROUND.json               words a second
 """
 
@@ -14,12 +14,13 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from wasabi import msg
 
 from worth.parts import Paths, draw
 from worth.sets import DataSet
+from worth.summary import Trained
 from worth.systems import Command, Job, System
 
 
@@ -65,6 +66,14 @@ class Workplace:
         folder = self.output / "speed" / run.data_set.name / run.system.name
         return folder / f"{round_}.json"
 
+    def result(self, run: Run) -> Optional[Trained]:
+        """What a run gave; None if it hasn't succeeded, or only with other steps."""
+        path = self.scores_path(run)
+        result = json.loads(path.read_text()) if path.exists() else {}
+        if result.get("max_steps") != self.max_steps:
+            return None
+        return Trained(result["scores"], result["seconds"])
+
     def train(self, runs: Iterable[Run], jobs: int, keep: Iterable[Run] = ()) -> None:
         """Train and score. A run that fails is noted in ``failures``, with its log.
 
@@ -72,7 +81,7 @@ class Workplace:
         keep: Runs whose trained pipeline is kept.
         """
         kept = {run.name for run in keep}
-        missing = [run for run in runs if not self.scores_path(run).exists()]
+        missing = [run for run in runs if self.result(run) is None]
         for run in missing:
             self._draw(run)  # one after the other: two runs may have the same texts
         with ThreadPoolExecutor(jobs) as pool:
@@ -94,7 +103,7 @@ class Workplace:
         runs = list(runs)
         for round_ in range(rounds):
             for run in runs:
-                if self.scores_path(run).exists() and not self.speed_path(run, round_).exists():
+                if self.result(run) is not None and not self.speed_path(run, round_).exists():
                     self._try(f"{run.name}, speed", self._time, run, round_, n_words)
 
     def _try(self, name: str, function: Any, *arguments: Any) -> None:
@@ -125,7 +134,8 @@ class Workplace:
         if is_kept and (attempt / "model-best").exists():
             (attempt / "model-best").rename(folder / "model-best")
         shutil.rmtree(attempt)
-        _write({"scores": scores, "seconds": seconds}, self.scores_path(run))
+        result = {"scores": scores, "seconds": seconds, "max_steps": self.max_steps}
+        _write(result, self.scores_path(run))
         important = ", ".join(f"{key} {100 * scores[key]:.2f}" for key in run.data_set.scores)
         msg.good(f"{run.name}: {important}, {seconds:.0f} seconds")
 

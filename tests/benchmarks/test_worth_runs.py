@@ -63,8 +63,8 @@ def test_only_what_is_missing_is_run(tmp_path, parts):
     runs = [Run(SETS["TREC"], system, 0.5, seed) for system in (good, bad) for seed in (0, 1)]
     timed = [run for run in runs if run.seed == 0]
 
-    def work():
-        workplace = Workplace(tmp_path / "out", parts)
+    def work(max_steps=0):
+        workplace = Workplace(tmp_path / "out", parts, max_steps)
         workplace.train(runs, jobs=2, keep=timed)
         workplace.time(timed, rounds=2, n_words=7)
         return workplace
@@ -89,5 +89,8 @@ def test_only_what_is_missing_is_run(tmp_path, parts):
     (tmp_path / "bad.broken").unlink()
     assert work().failures == []
     assert (good.n_trained(), bad.n_trained()) == (3, 4)
-    assert all(work().scores_path(run).exists() for run in runs)
+    assert all(work().result(run) is not None for run in runs)
     assert (good.n_trained(), bad.n_trained()) == (3, 4)
+    # Scores of shorter training aren't taken for those of longer one.
+    assert all(work(max_steps=5).result(run) is not None for run in runs)
+    assert (good.n_trained(), bad.n_trained()) == (5, 6)
