@@ -15,7 +15,7 @@ from spacy.kb import InMemoryLookupKB
 from spacy.ml.models.multi_task import create_pretrain_characters, create_pretrain_vectors
 from spacy.training import Example
 from spacy.util import registry
-from thinc.api import Adam, Config
+from thinc.api import Adam, Config, fix_random_seed
 
 TAGGED = [("I like green eggs", ["N", "V", "J", "N"]), ("Eat blue ham", ["V", "J", "N"])]
 
@@ -44,7 +44,7 @@ def test_a_pipeline_overfits_and_survives_the_disk(source, tmp_path, listener, s
     nlp, train = tagger_pipeline(source, listener, frozen=False)
     nlp.initialize(lambda: train)
     sgd = Adam(0.02)
-    for _ in range(60):
+    for _ in range(150):
         nlp.update(train, sgd=sgd, **settings)
     nlp.to_disk(tmp_path / "nlp")
     for pipeline in (nlp, spacy.load(tmp_path / "nlp")):
@@ -89,6 +89,7 @@ def test_the_width_is_known_after_initialize_and_after_loading(source, tmp_path)
 
 @pytest.mark.parametrize("kind", ["vectors", "characters"])
 def test_spacys_objectives_pretrain_the_model(source, kind):
+    fix_random_seed(0)  # some of the words are masked, at random
     nlp, train = tagger_pipeline(source, frozen=False)
     nlp.initialize(lambda: train)
     docs = [example.x for example in train]
@@ -103,16 +104,16 @@ def test_spacys_objectives_pretrain_the_model(source, kind):
     tok2vec = nlp.get_pipe("elmo").model
     model = objectives[kind](nlp.vocab, tok2vec)
     model.initialize(X=docs)
-    sgd = Adam(0.01)
+    sgd = Adam(0.003)
     before = tok2vec.predict(docs)[0].copy()
     losses = []
-    for _ in range(30):
+    for _ in range(150):
         predictions, backprop = model.begin_update(docs)
         loss, gradient = model.attrs["loss"](model.ops, docs, predictions)
         backprop(gradient)
         model.finish_update(sgd)
         losses.append(float(loss))
-    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert np.mean(losses[-20:]) < np.mean(losses[:20])
     assert abs(tok2vec.predict(docs)[0] - before).max() > 1e-3
 
 
