@@ -10,10 +10,15 @@ import numpy as np
 import pytest
 import torch
 from http_server import Server
+from hypothesis import settings
 from torch import nn
 
 from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
 from spacy_elmo.formats import remote
+
+# A test that is slow once, on a machine that does something else, isn't wrong.
+settings.register_profile("spacy-elmo", deadline=None)
+settings.load_profile("spacy-elmo")
 
 # Files of which nearly every test runs pretraining to its end, or starts processes.
 SLOW_FILES = [
