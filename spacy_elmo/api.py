@@ -1,6 +1,7 @@
-"""The public biLM of plain PyTorch: load, embed, save."""
+"""The public biLM of plain PyTorch: load, embed, predict, save."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Optional, Union
 
@@ -12,10 +13,13 @@ from .formats import (
     SoftmaxWeights,
     Source,
     StoredDType,
+    read_softmax,
     read_source,
     write_hdf5,
     write_native,
 )
+from .pretraining.evaluation import Predictions, Substitute, Surprisal
+from .pretraining.start import with_softmax
 
 
 class BiLM:
@@ -33,6 +37,8 @@ class BiLM:
     def __init__(self, network: BiLMNetwork, precision: Precision = "float32") -> None:
         self.network = network
         self._engine = Engine(network, precision)
+        self._source: Optional[Source] = None
+        self._vocabulary: Optional[Path] = None
 
     def __repr__(self) -> str:
         config = self.config
@@ -50,6 +56,7 @@ class BiLM:
         *,
         device: Union[str, torch.device] = "cpu",
         precision: Precision = "float32",
+        vocabulary: Union[str, Path, None] = None,
     ) -> "BiLM":
         """Load a biLM.
 
@@ -61,11 +68,24 @@ class BiLM:
         device: The PyTorch device to compute on.
         precision: What matrix products are computed in: "float32" (exact), or "bfloat16" or "int8",
             which are faster and a little less exact.
+        vocabulary: For predictions by a TensorFlow checkpoint, the vocabulary file that it was
+            trained with; by default ``vocab.txt`` beside it.
         RAISES ValueError: No such source, it can't be fetched, or its files are damaged or don't
             fit together; an unknown precision.
         RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
         """
-        return cls(read_source(source).to(device), precision)
+        bilm = cls(read_source(source).to(device), precision)
+        bilm._source, bilm._vocabulary = source, Path(vocabulary) if vocabulary else None
+        return bilm
+
+    @cached_property
+    def softmax(self) -> Optional[SoftmaxWeights]:
+        """The softmax that the biLM was trained with, read from its source when it is first asked
+        for; None if the source has none. Vectors don't need it, predictions do.
+
+        RAISES ValueError: It is damaged, or its vocabulary is missing.
+        """
+        return None if self._source is None else read_softmax(self._source, self._vocabulary)
 
     def embed(
         self,
@@ -86,25 +106,54 @@ class BiLM:
         RAISES TypeError: A sentence is a string instead of a sequence of words, or its words
             aren't strings (as those of a spaCy Doc).
         """
-        for sentence in [sentences, *sentences]:
-            if isinstance(sentence, str):
-                raise TypeError(
-                    f"A sentence is a sequence of words, but got the string {sentence!r}. "
-                    'Use embed([["two", "words"]]).'
-                )
-        for sentence in sentences:
-            for word in sentence if isinstance(sentence, Iterable) else [sentence]:
-                if not isinstance(word, str):
-                    raise TypeError(
-                        f"A word is a string, but got {word!r} of type {type(word).__name__}. "
-                        "The words of a spaCy Doc are [token.text for token in sent] for sent in "
-                        "doc.sents; the component 'elmo' reads Docs as they are."
-                    )
+        _check_sentences(sentences)
         with torch.inference_mode():
             layers = self._engine(sentences, max_batch_tokens=max_batch_tokens, stateful=stateful)
         dtype = torch.promote_types(next(self.network.parameters()).dtype, torch.float32)
         # Copies, because an array that is a view would keep its whole batch in memory.
         return [array.to(dtype).cpu().numpy().copy() for array in layers]
+
+    def surprisal(
+        self, sentences: Sequence[Sequence[str]], *, max_batch_tokens: int = 4096
+    ) -> list[Surprisal]:
+        """Compute how surprising every word is to the biLM, each sentence for itself, by the full
+        softmax that it was trained with.
+
+        sentences: The words of each sentence.
+        max_batch_tokens: Most tokens that are computed together; bounds the memory.
+        RETURNS: For each sentence -log2 of the words' probabilities, in bits: ``forward``
+            (n_words,), after the words before, ``backward`` (n_words,), before those after, and
+            the sentence's ``perplexity``.
+        RAISES ValueError: There is no softmax.
+        RAISES TypeError: As ``embed``.
+        """
+        _check_sentences(sentences)
+        return self._predictions(max_batch_tokens).surprisal(sentences)
+
+    def substitutes(
+        self, sentences: Sequence[Sequence[str]], n: int = 10, *, max_batch_tokens: int = 4096
+    ) -> list[list[list[Substitute]]]:
+        """Find the words that the biLM would have put in the place of each word, by the full
+        softmax that it was trained with.
+
+        sentences: The words of each sentence.
+        n: How many words for each place.
+        max_batch_tokens: Most tokens that are computed together; bounds the memory.
+        RETURNS: For each word of each sentence n substitutes, the likeliest first.
+        RAISES ValueError: There is no softmax.
+        RAISES TypeError: As ``embed``.
+        """
+        _check_sentences(sentences)
+        return self._predictions(max_batch_tokens).substitutes(sentences, n)
+
+    def _predictions(self, max_batch_tokens: int) -> Predictions:
+        if self.softmax is None:
+            raise ValueError(
+                "This biLM has no softmax: it can't say which words it expects. What "
+                "'spacy elmo pretrain' writes has one, and so have checkpoints of bilm-tf; bundled "
+                "biLMs and what is published as HDF5 have none."
+            )
+        return Predictions(with_softmax(self.network, self.softmax), max_batch_tokens)
 
     def save(
         self,
@@ -140,3 +189,21 @@ class BiLM:
             raise ValueError("The published HDF5 layout has no place for a softmax.")
         else:
             write_hdf5(self.network, Path(path))
+
+
+def _check_sentences(sentences: Sequence[Sequence[str]]) -> None:
+    """RAISES TypeError: They aren't sequences of words."""
+    for sentence in [sentences, *sentences]:
+        if isinstance(sentence, str):
+            raise TypeError(
+                f"A sentence is a sequence of words, but got the string {sentence!r}. "
+                'Use embed([["two", "words"]]).'
+            )
+    for sentence in sentences:
+        for word in sentence if isinstance(sentence, Iterable) else [sentence]:
+            if not isinstance(word, str):
+                raise TypeError(
+                    f"A word is a string, but got {word!r} of type {type(word).__name__}. "
+                    "The words of a spaCy Doc are [token.text for token in sent] for sent in "
+                    "doc.sents; the component 'elmo' reads Docs as they are."
+                )

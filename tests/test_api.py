@@ -340,3 +340,26 @@ def test_hdf5_has_no_place_for_a_softmax(make_network, tmp_path):
     with pytest.raises(ValueError, match="HDF5.*softmax"):
         BiLM(make_network()).save(tmp_path / "w.hdf5", format="hdf5", softmax=softmax)
     assert not list(tmp_path.iterdir())
+
+
+def test_predictions(make_network, tmp_path):
+    """What they are is tested in tests/pretraining/evaluation/test_predictions.py."""
+    words = ("</S>", "<S>", "<UNK>", "a", "bank")
+    generator = torch.Generator().manual_seed(0)
+    softmax = SoftmaxWeights(words, torch.randn(5, 5, generator=generator), torch.zeros(5))
+    BiLM(make_network()).save(tmp_path, softmax=softmax)
+    bilm = BiLM.load(tmp_path)
+    text = [["a", "bank"], ["a"]]
+    assert [s.forward.shape for s in bilm.surprisal(text)] == [(2,), (1,)]
+    assert [[len(place) for place in places] for places in bilm.substitutes(text)] == [[2, 2], [2]]
+    with torch.no_grad():
+        before = bilm.surprisal(text)[0]
+        bilm.network.forward_lstm.layers[0].weight_ih += 1
+    after = bilm.surprisal(text)[0]
+    assert (after.forward != before.forward).any()
+    assert (after.backward == before.backward).all()
+    with pytest.raises(TypeError, match="A sentence is a sequence of words"):
+        bilm.surprisal(["a bank"])
+    for compute in (BiLM(bilm.network).surprisal, BiLM.load("en_small").substitutes):
+        with pytest.raises(ValueError, match="no softmax"):
+            compute(text)

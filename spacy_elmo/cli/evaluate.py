@@ -1,6 +1,7 @@
 """``python -m spacy elmo evaluate``"""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -18,6 +19,7 @@ from ..pretraining.corpus import TextFiles, Tokenization, tokenize
 from ..pretraining.evaluation import (
     Neighbours,
     Occurrence,
+    Predictions,
     Sentences,
     StoredSentences,
     find_neighbours,
@@ -29,6 +31,7 @@ from ..urls import shown
 from ._help import SOURCE, TEXTS, VOCABULARY
 
 _CONTEXT = 8  # words that are shown on each side of an occurrence
+_SENTENCES_AT_A_TIME = 256  # of --per-word
 _STATES = {"zero": "From zeros", "carried": "State carried on"}
 
 
@@ -62,27 +65,45 @@ def evaluate(
     ),
     gpu_id: int = typer.Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables"),
+    per_word: bool = typer.Option(
+        False,
+        "--per-word",
+        help="Print each sentence's perplexity and each word's surprisal instead, in bits: a line "
+        "of JSON for each sentence",
+    ),
+    substitutes: int = typer.Option(
+        0,
+        "--substitutes",
+        min=0,
+        help="With --per-word, so many words that the biLM would have put in each word's place",
+    ),
 ) -> None:
     """Measure how well a biLM predicts a text.
 
-    Perplexity needs the softmax that the biLM was trained with, which published weights don't
-    have. --words shows without one what a biLM makes of words in context.
+    Perplexity and --per-word need the softmax that the biLM was trained with, which published
+    weights don't have. --words shows without one what a biLM makes of words in context.
 
     The text is cut into sentences by spacy-elmo.sentences.v1 with its default settings, also where
     the biLM was trained with another span getter.
     """
+    if substitutes and not per_word:
+        msg.fail("--substitutes needs --per-word", exits=1)
     asked = [word.strip() for word in words.split(",") if word.strip()]
     try:
         if gpu_id >= 0 and not torch.cuda.is_available():
             raise ValueError("PyTorch finds no GPU. Leave out --gpu-id.")
         network = BiLM.load(source, device="cpu" if gpu_id < 0 else f"cuda:{gpu_id}").network
         model, reason = _read_model(source, network, vocabulary)
-        if model is None and not asked:
-            raise ValueError(f"{reason} Give --words to see the neighbours of words in context.")
+        if model is None and (per_word or not asked):
+            raise ValueError(f"{reason} --words shows the neighbours of words without one.")
         with TemporaryDirectory(prefix="spacy-elmo-", ignore_cleanup_errors=True) as directory:
             tokenization = Tokenization.of(spacy.blank(lang))
             store = tokenize(TextFiles(text), Path(directory), tokenization)
             held_out = StoredSentences(store, sentences)
+            if per_word and model is not None:
+                for line in _per_word(model, held_out, substitutes):
+                    print(json.dumps(line, ensure_ascii=False))
+                return
             results: Dict[str, Any] = {"source": source, "texts": text}
             if model is None:
                 results["perplexity"] = None
@@ -144,6 +165,33 @@ def _perplexities(
         "vocabulary_size": len(model.vocabulary),
         "perplexity": by_state,
     }
+
+
+def _per_word(
+    model: LanguageModel, sentences: Sentences, n_substitutes: int
+) -> Iterator[Dict[str, Any]]:
+    """Each sentence from zeros."""
+    predictions = Predictions(model)
+    for start in range(0, len(sentences), _SENTENCES_AT_A_TIME):
+        end = min(start + _SENTENCES_AT_A_TIME, len(sentences))
+        words = [sentences[i] for i in range(start, end)]
+        results = [
+            {
+                "words": sentence,
+                "perplexity": surprisal.perplexity,
+                "known": surprisal.known.tolist(),
+                "forward": surprisal.forward.tolist(),
+                "backward": surprisal.backward.tolist(),
+                "end": surprisal.end,
+                "begin": surprisal.begin,
+            }
+            for sentence, surprisal in zip(words, predictions.surprisal(words), strict=True)
+        ]
+        if n_substitutes:
+            found = predictions.substitutes(words, n_substitutes)
+            for result, places in zip(results, found, strict=True):
+                result["substitutes"] = [[each._asdict() for each in place] for place in places]
+        yield from results
 
 
 def _print_perplexities(results: Dict[str, Any]) -> None:

@@ -192,3 +192,33 @@ def test_a_softmax_over_words_without_boundaries(run, bilm, text):
     code, output = run("evaluate", bilm, text)
     assert code == 1
     assert "<UNK>" in output
+
+
+def test_per_word(run, bilm, text):
+    code, output = run("evaluate", bilm, text, "--per-word", "--substitutes", "2")
+    assert code == 0
+    lines = json.loads(f"[{output[output.index('{') :].replace('} {"words"', '}, {"words"')}]")
+    assert [line["words"] for line in lines] == SENTENCES
+    model = BiLM.load(bilm)
+    for line, surprisal in zip(lines, model.surprisal(SENTENCES), strict=True):
+        assert line["forward"] == surprisal.forward.tolist()
+        assert line["backward"] == surprisal.backward.tolist()
+        assert line["perplexity"] == surprisal.perplexity
+    for line, places in zip(lines, model.substitutes(SENTENCES, 2), strict=True):
+        assert [[each["word"] for each in place] for place in line["substitutes"]] == [
+            [each.word for each in place] for place in places
+        ]
+
+
+def test_per_word_without_a_softmax(run, bilm, text):
+    code, output = run(
+        "evaluate", bilm.parent / "hdf5" / "w.hdf5", text, "--per-word", "-w", "bank"
+    )
+    assert code == 1
+    assert "has no softmax" in output
+
+
+def test_substitutes_are_of_words(run, bilm, text):
+    code, output = run("evaluate", bilm, text, "--substitutes", "2")
+    assert code == 1
+    assert "--per-word" in output

@@ -37,10 +37,24 @@ class FullSoftmax:
 
         x: (n_tokens, projection_dim). targets: (n_tokens,), rows of the softmax.
         RETURNS: The sum of the tokens' losses, in nats."""
-        total = 0.0
+        return self.losses(x, targets).double().sum().item()
+
+    def losses(self, x: Tensor, targets: Tensor) -> Tensor:
+        """How badly each token was predicted.
+
+        x: (n_tokens, projection_dim). targets: (n_tokens,), rows of the softmax.
+        RETURNS: (n_tokens,), in nats."""
+        losses = []
         for rows, ids in zip(x.split(BLOCK_TOKENS), targets.split(BLOCK_TOKENS), strict=True):
             right = (rows * self._weight[ids]).sum(dim=1) + self._bias[ids]
             parts = [linear(rows, weight, bias).logsumexp(dim=1) for weight, bias in self._blocks]
-            losses = torch.stack(parts).logsumexp(dim=0) - right
-            total += losses.double().sum().item()
-        return total
+            losses.append(torch.stack(parts).logsumexp(dim=0) - right)
+        return torch.cat(losses)
+
+    def log_probabilities(self, x: Tensor) -> Tensor:
+        """What is predicted.
+
+        x: (n_tokens, projection_dim).
+        RETURNS: (n_tokens, n_words), natural logarithms."""
+        parts = [linear(x, weight, bias) for weight, bias in self._blocks]
+        return torch.cat(parts, dim=1).log_softmax(dim=1)
