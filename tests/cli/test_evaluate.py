@@ -197,7 +197,8 @@ def test_a_softmax_over_words_without_boundaries(run, bilm, text):
 def test_per_word(run, bilm, text):
     code, output = run("evaluate", bilm, text, "--per-word", "--substitutes", "2")
     assert code == 0
-    lines = json.loads(f"[{output[output.index('{') :].replace('} {"words"', '}, {"words"')}]")
+    objects = output[output.index("{") :].replace('} {"words"', '}, {"words"')
+    lines = json.loads(f"[{objects}]")
     assert [line["words"] for line in lines] == SENTENCES
     model = BiLM.load(bilm)
     for line, surprisal in zip(lines, model.surprisal(SENTENCES), strict=True):
