@@ -23,6 +23,7 @@ settings.load_profile("spacy-elmo")
 # Files of which nearly every test runs pretraining to its end, or starts processes.
 SLOW_FILES = [
     "cli/test_pretrain.py",
+    "pretraining/corpus/test_workers.py",
     "pretraining/test_run.py",
     "pretraining/test_start.py",
     "test_processes.py",

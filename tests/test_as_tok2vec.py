@@ -38,6 +38,7 @@ def tags_of(nlp, text="Eat blue ham"):
     return [token.tag_ for token in nlp(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listener", [STOCK_LISTENER, LISTENER])
 @pytest.mark.parametrize("settings", [{}, {"annotates": ["elmo"]}])
 def test_a_pipeline_overfits_and_survives_the_disk(source, tmp_path, listener, settings):
@@ -87,6 +88,7 @@ def test_the_width_is_known_after_initialize_and_after_loading(source, tmp_path)
     assert fresh.model.get_dim("nO") == WIDTH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["vectors", "characters"])
 def test_spacys_objectives_pretrain_the_model(source, kind):
     fix_random_seed(0)  # some of the words are masked, at random

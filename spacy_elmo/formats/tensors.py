@@ -22,10 +22,12 @@ class Stored(NamedTuple):
 
     tensors: By name, on the CPU. They may lie in a mapped file.
     companion: The digest of what they were stored beside; None if nothing is known of it.
+    is_verified: Whether they had a digest, which fits: they are what was written.
     """
 
     tensors: dict[str, Tensor]
     companion: Optional[str]
+    is_verified: bool
 
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor], companion: bytes) -> bytes:
@@ -82,11 +84,11 @@ def _parts(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[bytes | memoryview
 
 def _checked(tensors: dict[str, Tensor], metadata: Mapping[str, str], where: str) -> Stored:
     if _DIGESTS not in metadata:
-        return Stored(tensors, None)
+        return Stored(tensors, None, is_verified=False)
     expected, _, companion = metadata[_DIGESTS].partition(" ")
     if tensors_digest(tensors) != expected:
         raise ValueError(
             f"{where}: damaged: its weights aren't those that were written (by their digest). Get "
             "another copy."
         )
-    return Stored(tensors, companion)
+    return Stored(tensors, companion, is_verified=True)

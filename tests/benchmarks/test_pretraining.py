@@ -80,6 +80,7 @@ def test_steps_are_measured(config, text, tmp_path, capsys, monkeypatch):
     assert "share of peak" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_measuring_leaves_the_trainer_as_it_was(config, text, tmp_path):
     import pretraining
 

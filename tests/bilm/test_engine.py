@@ -420,6 +420,7 @@ print("parent", torch.get_num_threads())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_only_children_that_use_the_engine_get_one_thread(fixtures):
     """PyTorch's own number is kept by those that do something else."""

@@ -116,6 +116,7 @@ def test_a_word_is_encoded_once_in_all_calls(wide):
     assert sum(rows) == 5  # three words and both boundaries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", EXACT)
 def test_python_threads_may_share_a_bilm(wide, two_threads, precision):
     """From the first call on, in which the weights are packed."""

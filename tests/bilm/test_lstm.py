@@ -161,6 +161,7 @@ def test_the_librarys_lstm_computes_the_same(make_lstm, inputs, with_state):
         torch.testing.assert_close(library, ours, atol=1e-12, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell_clip", "proj_clip"), CLIPS)
 @pytest.mark.parametrize("with_keep", [False, True])
 def test_gradients_are_those_of_finite_differences(

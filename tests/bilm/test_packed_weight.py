@@ -220,6 +220,7 @@ print(linear(x, pack_weight(weight, "int8"))[0, 0].item())
 """
 
 
+@pytest.mark.slow
 def test_int8_products_are_right_on_processors_without_vnni():
     """oneDNN can be told to use no newer instructions; large products then saturate."""
     env = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}

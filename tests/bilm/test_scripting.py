@@ -92,6 +92,7 @@ def test_our_loops_can_be_compiled(function):
     assert isinstance(scripting._compile(function.function), torch.jit.ScriptFunction)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["-c", "import spacy_elmo"], ["-m", "spacy", "--help"]])
 def test_nothing_is_compiled_or_printed_at_import(command):
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)

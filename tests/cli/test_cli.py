@@ -193,6 +193,7 @@ def test_convert_to_hdf5_says_that_the_softmax_is_left_out(run, with_softmax, tm
     assert read_softmax(tmp_path / "native") is None
 
 
+@pytest.mark.slow
 def test_convert_of_a_checkpoint(run, fixtures, tmp_path):
     pytest.importorskip("tensorflow", exc_type=ImportError)
     folder = fixtures / "tensorflow_checkpoint"
@@ -271,12 +272,14 @@ def test_wrong_usage(run, arguments, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_spacys_command_line_knows_the_commands():
     command = [sys.executable, "-m", "spacy", "elmo", "info", "en_small"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "3 of width 256" in done.stdout
 
 
+@pytest.mark.slow
 def test_docs_from_a_file_can_be_read_without_a_pipeline():
     """Importing the package is enough for the extensions."""
     code = "import spacy_elmo; from spacy.tokens import Doc; assert Doc.has_extension('elmo')"

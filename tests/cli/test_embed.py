@@ -148,6 +148,7 @@ def test_a_whole_doc_as_one_sentence(run, source, tmp_path):
     assert_close(read_output(output)[:1], wanted)
 
 
+@pytest.mark.slow
 def test_another_language_cuts_other_words(run, source, tmp_path):
     (tmp_path / "in.txt").write_text("L'eau don't\n")
     lengths = []

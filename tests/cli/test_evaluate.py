@@ -118,6 +118,7 @@ def test_without_a_softmax_it_says_so(run, bilm, text, tmp_path):
     assert "--words" in output
 
 
+@pytest.mark.slow
 def test_words_in_context(run, bilm, text, tmp_path):
     for source in (bilm, tmp_path / "hdf5"):
         code, output = run("evaluate", source, text, "--words", "bank, money")

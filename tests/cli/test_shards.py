@@ -99,6 +99,7 @@ def progress_of(tmp_path, output="out.hdf5"):
     return json.loads((tmp_path / f"{output}.partial" / "progress.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", OUTPUTS)
 def test_killed_anywhere(embed, source, kill, tmp_path, monkeypatch, suffix):
     """At every renaming of a file, before and after it: the output is whole or not there, and the
@@ -144,6 +145,7 @@ elmo_cli()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", OUTPUTS)
 def test_a_process_that_is_killed(embed, source, tmp_path, suffix):
     """By ``kill -9``, while it writes a shard."""

@@ -410,6 +410,7 @@ def test_a_git_lfs_pointer_is_named(files, weights_path):
         read_hdf5(*files)
 
 
+@pytest.mark.slow
 def test_damaged_bytes_never_give_other_vectors(written):
     """In files that were written here, which hold a digest. Headers are hit as often as data."""
     paths = written / "options.json", written / "w.hdf5"

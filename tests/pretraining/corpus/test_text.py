@@ -129,6 +129,7 @@ def test_shares(corpus):
     assert read(corpus, shares=shares) == [*once, "b1", "b2", "b1", "b2", "b2", "[c c]"]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 50), st.floats(0, 3))
 def test_a_share_is_a_share_of_the_texts(n, share):

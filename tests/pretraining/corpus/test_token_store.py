@@ -55,6 +55,7 @@ def test_tokens_stay_on_the_disk(store):
 sentences = st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=1))
 
 
+@pytest.mark.slow
 @given(chunks=st.lists(sentences))
 def test_round_trip(tmp_path_factory, chunks):
     expected = [words for sentences in chunks for words in sentences]

@@ -101,6 +101,7 @@ def test_texts_longer_than_a_parser_takes():
     assert sum(map(len, tokenized(text))) == 100_001
 
 
+@pytest.mark.slow
 def test_a_vocabulary_that_is_forgotten_changes_nothing(small_chunks, monkeypatch):
     before = tokenized(*TEXTS)
     monkeypatch.setattr(module, "_MAX_WORDS_KNOWN", 0)

@@ -36,6 +36,7 @@ def mixed(nlp):
         yield nlp(text) if i % 10 == 3 else text.split() if i % 10 == 8 else f"{text} {i}"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_the_store_does_not_depend_on_the_processes(tmp_path, small_chunks, start_method):
     tokenize(mixed, tmp_path / "one", ENGLISH, 1)
@@ -49,6 +50,7 @@ def test_the_store_does_not_depend_on_the_processes(tmp_path, small_chunks, star
             assert contents(directory) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("n_process", [1, 2])
 def test_texts_are_read_as_they_are_needed(small_chunks, n_process):
@@ -142,6 +144,7 @@ def test_an_error_of_a_file_leaves_no_store(tmp_path, small_chunks):
     assert contents(tmp_path / "store") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_full_disk_leaves_no_store_and_no_processes(tmp_path, small_chunks, monkeypatch):
     def add(self, chunk):

@@ -183,6 +183,7 @@ def test_dropout_of_what_words_are_predicted_from(make):
     assert step(batches.next()) == pytest.approx([expected, expected])
 
 
+@pytest.mark.slow
 def test_sampled_losses_have_the_gradients_of_differences(make):
     """A step along the gradient changes the sampled loss by the gradient's squared norm."""
     model, step, batches = make(n_samples=8)
