@@ -1,5 +1,6 @@
 """The registered architectures: what a config can name."""
 
+from math import inf
 from typing import Any, Dict, Iterator, List, Optional, Union
 
 from spacy.tokens import Doc
@@ -27,6 +28,7 @@ def build_bilm_v1(
     mix_weights: Optional[List[float]] = None,
     max_batch_tokens: int = 4096,
     cache_layers: CacheLayers = "float32",
+    lr_scale: float = 1.0,
 ) -> Tok2Vec:
     """The model of the ``elmo`` component: a biLM and the component's own mix of its layers.
 
@@ -44,6 +46,9 @@ def build_bilm_v1(
     max_batch_tokens (int): Most tokens that are computed together; bounds the memory.
     cache_layers (str): How training keeps the layers of a frozen biLM, so that each sentence is
         computed once: "float32", "float16" (half the room, layers rounded) or "none".
+    lr_scale (float): The learning rate of a biLM that isn't frozen, as a factor of the optimizer's:
+        weights that have been learned from much text want smaller steps than new ones.
+    RAISES ValueError: max_batch_tokens isn't positive, or lr_scale is below 0 or not finite.
     """
     return build_tok2vec_elmo_v1(
         source=source,
@@ -53,6 +58,7 @@ def build_bilm_v1(
         mix_weights=mix_weights,
         max_batch_tokens=max_batch_tokens,
         cache_layers=cache_layers,
+        lr_scale=lr_scale,
     )
 
 
@@ -90,6 +96,7 @@ def build_tok2vec_elmo_v1(
     max_batch_tokens: int = 4096,
     cache_layers: CacheLayers = "float32",
     width: Optional[int] = None,
+    lr_scale: float = 1.0,
 ) -> Tok2Vec:
     """A tok2vec layer with a biLM of its own, for a single component. Needs no ``elmo`` component.
 
@@ -98,7 +105,8 @@ def build_tok2vec_elmo_v1(
     width (Optional[int]): The biLM's width, for an architecture that has to know it when it is
         put together, before the weights are read. spacy.EntityLinker.v2 is one.
         Not with "concatenate", whose output is wider.
-    RAISES ValueError: max_batch_tokens or the width isn't positive, or the width can't be told.
+    RAISES ValueError: max_batch_tokens or the width isn't positive, the width can't be told, or
+        lr_scale is below 0 or not finite.
     """
     if width is not None and width < 1:
         raise ValueError(f"width = {width} is not a positive number.")
@@ -106,8 +114,12 @@ def build_tok2vec_elmo_v1(
         raise ValueError('The width is the biLM\'s: leave it out with combine = "concatenate".')
     if max_batch_tokens < 1:
         raise ValueError(f"max_batch_tokens = {max_batch_tokens} is not a positive number.")
+    if not 0 <= lr_scale < inf:
+        raise ValueError(f"lr_scale = {lr_scale} is no factor of a learning rate: 0.1 is a tenth.")
     model = mixed_bilm(
-        bilm_layer(source, frozen, precision, max_batch_tokens, get_spans, cache_layers, width),
+        bilm_layer(
+            source, frozen, precision, max_batch_tokens, get_spans, cache_layers, width, lr_scale
+        ),
         scalar_mix(mix_weights, layer_norm, dropout, combine),
     )
     model.attrs["replace_listener"] = replace_listener

@@ -40,6 +40,7 @@ DEFAULT_CONFIG = Config().from_str(
     mix_weights = null
     max_batch_tokens = 4096
     cache_layers = "float32"
+    lr_scale = 1.0
 
     [elmo.model.get_spans]
     @span_getters = "spacy-elmo.sentences.v1"

@@ -54,6 +54,8 @@ def test_listeners_mix_can_be_fixed(source):
     [
         ({"precision": "float8"}, "precision"),
         ({"max_batch_tokens": 0}, "max_batch_tokens"),
+        ({"lr_scale": -0.1}, "lr_scale"),
+        ({"lr_scale": float("nan")}, "lr_scale"),
         ({"frozen": "perhaps"}, "frozen"),
         ({"sauce": "en_small"}, "sauce"),
         ({"get_spans": {**SPANS, "max_length": 3}}, "no room"),

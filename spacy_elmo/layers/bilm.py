@@ -24,6 +24,7 @@ def bilm_layer(
     get_spans: SpanGetter,
     cache_layers: CacheLayers,
     width: Optional[int] = None,
+    lr_scale: float = 1.0,
 ) -> Model[InT, OutT]:
     """Compute the layers of every token.
 
@@ -34,6 +35,7 @@ def bilm_layer(
     get_spans: Cuts Docs into sentences.
     cache_layers: How to keep the layers of a frozen biLM in training.
     width: The biLM's, if layers that follow have to know it before the weights are read.
+    lr_scale: Factor of the optimizer's learning rate for a biLM that isn't frozen.
     """
     return Model(
         "bilm",
@@ -41,7 +43,7 @@ def bilm_layer(
         init=init,
         dims={"nO": width},
         attrs={"get_spans": get_spans},
-        shims=[BiLMShim(source, frozen, precision, max_batch_tokens, cache_layers)],
+        shims=[BiLMShim(source, frozen, precision, max_batch_tokens, cache_layers, lr_scale)],
     )
 
 

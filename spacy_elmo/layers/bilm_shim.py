@@ -32,6 +32,8 @@ class BiLMShim(PyTorchShim):
     precision: What matrix products are computed in, except where gradients are.
     max_batch_tokens: Most tokens that are computed together.
     cache_layers: How to keep the layers of a frozen biLM in training.
+    lr_scale: The optimizer's learning rate for the biLM's weights, as a factor of the rate for all
+        others.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class BiLMShim(PyTorchShim):
         precision: Precision,
         max_batch_tokens: int,
         cache_layers: CacheLayers,
+        lr_scale: float = 1.0,
     ) -> None:
         self._engine: Optional[Engine] = None
         self._weights_before: Optional[Dict[str, Tensor]] = None  # the first optimizer step
@@ -50,6 +53,7 @@ class BiLMShim(PyTorchShim):
         self.frozen = frozen
         self.precision = precision
         self.max_batch_tokens = max_batch_tokens
+        self.lr_scale = lr_scale
         super().__init__(None)
 
     @property
@@ -109,7 +113,8 @@ class BiLMShim(PyTorchShim):
         if changes and self._weights_before is None:
             state = self.engine.network.state_dict()
             self._weights_before = {name: tensor.clone() for name, tensor in state.items()}
-        super().finish_update(optimizer)
+        # PyTorchShim does no more with the optimizer than to call it.
+        super().finish_update(cast(Optimizer, partial(optimizer, lr_scale=self.lr_scale)))
         if changes:
             self.engine.forget()  # Thinc's optimizer writes to the weights' memory
 

@@ -5,7 +5,7 @@ from helpers import WIDTH, save_tiny_bilm
 from numpy.testing import assert_allclose
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
-from thinc.api import Adam
+from thinc.api import SGD, Adam
 
 from spacy_elmo import BiLM
 from spacy_elmo.bilm import Engine
@@ -25,9 +25,18 @@ def layer(
     max_batch_tokens=100,
     cache_layers="float32",
     precision="float32",
+    lr_scale=1.0,
 ):
     get_spans = get_spans or configure_sentences()
-    return bilm_layer(source, frozen, precision, max_batch_tokens, get_spans, cache_layers)
+    return bilm_layer(
+        source,
+        frozen,
+        precision,
+        max_batch_tokens,
+        get_spans,
+        cache_layers,
+        lr_scale=lr_scale,
+    )
 
 
 def doc_of(*words):
@@ -133,6 +142,24 @@ def test_gradient_is_the_directional_derivative(tmp_path):
         return value
 
     assert slope == pytest.approx((loss(5e-5) - loss(-5e-5)) / 1e-4, rel=3e-2)
+
+
+def test_the_bilms_steps_are_a_share_of_the_optimizers(source):
+    """Of plain gradient descent, whose steps are in proportion to the rate."""
+
+    def step(lr_scale):
+        model = layer(source, frozen=False, lr_scale=lr_scale)
+        layers, backprop = model.begin_update([doc_of("He", "sat")])
+        before = [p.detach().clone() for p in model.shims[0].engine.parameters()]
+        backprop([np.ones_like(array) for array in layers])
+        model.finish_update(SGD(0.01, L2=0, grad_clip=0))
+        after = [p.detach() for p in model.shims[0].engine.parameters()]
+        return [new - old for new, old in zip(after, before, strict=True)]
+
+    for whole, tenth in zip(step(1.0), step(0.1), strict=True):
+        assert_allclose(tenth, whole / 10, atol=1e-6)
+    assert max(float(change.abs().max()) for change in step(0.1)) > 1e-4
+    assert not any(change.any() for change in step(0.0))
 
 
 def test_an_answer_of_a_span_getter_that_does_not_fit_is_an_error(source):
