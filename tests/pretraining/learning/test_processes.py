@@ -283,27 +283,6 @@ def test_resuming_with_another_number_of_processes_is_an_error(pretraining):
     assert "2 for processes, but this run has 1" in " ".join(result.output.split())
 
 
-# A reader whose texts can't be told from others: it leaves a mark each time it reads them.
-READER = """
-import os
-from spacy.util import registry
-@registry.readers("counting.v1")
-def configure(path: str):
-    def read(nlp):
-        open(f"{path}.{os.getpid()}.read", "x").close()
-        yield from open(path, encoding="utf-8")
-    return read
-"""
-
-
-def test_one_process_tokenizes_for_all(pretraining):
-    folder = pretraining.folder
-    (folder / "reader.py").write_text(READER)
-    reader = ["--corpus.train.@readers", "counting.v1", "--paths.tokens", folder / "other"]
-    pretraining.run("read", "--code", folder / "reader.py", *reader, "--training.max_steps", 3)
-    assert len(list(folder.glob("train.txt.*.read"))) == 1
-
-
 def test_text_that_is_not_there_is_an_error_of_all(pretraining):
     """Without a traceback of those that wait for the one that tokenizes."""
     process = pretraining.start("nowhere", "--paths.train", "nowhere.txt")
@@ -314,9 +293,11 @@ def test_text_that_is_not_there_is_an_error_of_all(pretraining):
 
 
 # Weights become huge before step 21, and the first process takes longer to write what is left than
-# the second one needs to end.
+# the second one needs to end. The reader's texts can't be told from others: it leaves a mark each
+# time it reads them.
 EXPLODE = """
-import time, torch
+import os, time, torch
+from spacy.util import registry
 from spacy_elmo.pretraining.results import Results
 from spacy_elmo.pretraining.learning.trainer import Trainer
 step, write_last = Trainer.step, Results.write_last
@@ -329,18 +310,35 @@ def slow(self, *arguments):
     time.sleep(3)
     write_last(self, *arguments)
 Trainer.step, Results.write_last = exploding, slow
+@registry.readers("counting.v1")
+def configure(path: str):
+    def read(nlp):
+        open(f"{path}.{os.getpid()}.read", "x").close()
+        yield from open(path, encoding="utf-8")
+    return read
 """
 
 
-def test_diverged_run_leaves_the_last_checkpoint(pretraining):
-    """All processes end without a checkpoint of the steps that have no loss, and none ends the
-    first one, which writes and tells."""
+@pytest.fixture(scope="module")
+def diverged(pretraining):
+    """What a run prints whose loss becomes infinite."""
     code = pretraining.folder / "explode.py"
     code.write_text(EXPLODE)
-    process = pretraining.start("diverged", "--code", code)
+    reader = ["--corpus.train.@readers", "counting.v1", "--paths.tokens", code.parent / "other"]
+    process = pretraining.start("diverged", "--code", code, *reader)
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert output.count("10 steps in a row, up to step 30") == 1, output
+    return output
+
+
+def test_one_process_tokenizes_for_all(pretraining, diverged):
+    assert len(list(pretraining.folder.glob("train.txt.*.read"))) == 1
+
+
+def test_diverged_run_leaves_the_last_checkpoint(pretraining, diverged):
+    """All processes end without a checkpoint of the steps that have no loss, and none ends the
+    first one, which writes and tells."""
+    assert diverged.count("10 steps in a row, up to step 30") == 1, diverged
     last = pretraining.checkpoints("diverged")[-1]
     assert last.name == "step-000000020"
     expected = load_file(last / "model.safetensors")
