@@ -1,4 +1,4 @@
-"""What setup.cfg can't say: ``configs`` stands beside the package and is installed as a part of it."""
+"""What setup.cfg can't say: ``configs`` stands beside the package and is installed as its part."""
 
 from setuptools import find_packages, setup
 

@@ -38,27 +38,25 @@ def find_components(names: Iterable[str], nlp: Language) -> List[str]:
     RAISES ValueError: One is unknown, or none of them has a tok2vec.
     """
     wanted = [name for name in dict.fromkeys(names) if name not in _ADDED]
-    listeners = [name for name in registry_names() if has_tok2vec(name, nlp)]
+    factories = sorted(registry.factories.get_all())
+    # Those with a dot are a language's own, which are called by the name behind it.
+    others = [name for name in factories if name not in _ADDED and "." not in name]
+    listeners = [name for name in others if has_tok2vec(name, nlp)]
     choices = f"Components that can listen to ELMo: {', '.join(listeners)}."
     for name in wanted:
         if not nlp.has_factory(name):
-            raise ValueError(f"There is no component '{name}'. {choices}")
+            raise ValueError(f"spaCy has no component '{name}'. {choices}")
     if not any(name in listeners for name in wanted):
         raise ValueError(f"None of '{','.join(wanted)}' has a tok2vec. {choices}")
     return wanted
 
 
-def registry_names() -> List[str]:
-    """The names of all components that any package has registered."""
-    return sorted(name for name in registry.factories.get_all() if name not in _ADDED)
-
-
 def has_tok2vec(name: str, nlp: Language) -> bool:
     """Whether a component's model takes its features from a tok2vec, as a listener is one."""
-    if not nlp.has_factory(name):
-        return False  # it is another language's, such as ja.morphologizer
-    settings: Any = nlp.get_factory_meta(name).default_config
-    return "tok2vec" in (settings.get("model") or {})
+    settings: Any = nlp.get_factory_meta(name).default_config or {}
+    model = settings.get("model") or {}
+    # spaCy's nn_labeller names an architecture that is no more.
+    return "tok2vec" in model and registry.has("architectures", model.get("@architectures", ""))
 
 
 def sets_sentences(name: str, nlp: Language) -> bool:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Dict
 
 _PACKAGE = Path(__file__).parent.parent
-# Installed, they are a part of the package. In a clone, also one that is installed as editable, they
-# stand beside it.
+# Installed, they are a part of the package. In a clone, they stand beside it, also if the clone is
+# installed as editable.
 _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 
 

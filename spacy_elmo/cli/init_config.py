@@ -17,6 +17,7 @@ _FALLBACK = "en_small"
 
 
 def init_config(
+    context: typer.Context,
     output: Path = typer.Argument(
         ..., help="The config to write, or - for standard output", allow_dash=True
     ),
@@ -57,13 +58,14 @@ def init_config(
             hint = "is a directory." if output.is_dir() else "exists. --force replaces it."
             raise ValueError(f"{output} {hint}")
         if copy is not None:
+            _check_alone(context)
             text = shipped_config(copy).read_text(encoding="utf-8")
         else:
             source = _source_for(lang, source)
             config = make_config(lang, string_to_list(pipeline), optimize, source, vectors)
             text = to_text(config)
         if is_stdout:
-            typer.echo(text)
+            typer.echo(text, nl=False)
             return
         with replacing(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -75,6 +77,16 @@ def init_config(
     typer.echo(
         f"python -m spacy {program} {output} --output DIR --paths.train {data} --paths.dev {data}"
     )
+
+
+def _check_alone(context: typer.Context) -> None:
+    """RAISES ValueError: --copy isn't the only option that says what to write."""
+    for name in ("lang", "pipeline", "optimize", "source", "vectors"):
+        origin = context.get_parameter_source(name)
+        if origin is not None and origin.name == "COMMANDLINE":
+            raise ValueError(
+                f"--copy writes a config as it is: leave out --{name}, or change it in the copy."
+            )
 
 
 def _source_for(lang: str, source: Optional[str]) -> str:
