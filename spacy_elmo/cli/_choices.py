@@ -1,7 +1,7 @@
 """What a training config can be made for: languages, components and biLMs."""
 
 from pkgutil import iter_modules
-from typing import Any, Iterable, List, Type
+from typing import Any, Iterable, List
 
 import spacy.lang
 from spacy.language import Language
@@ -14,13 +14,13 @@ from ..urls import is_url
 _ADDED = ("elmo", "tok2vec")  # which every config has
 
 
-def find_language(code: str) -> Type[Language]:
-    """The language of a code such as "de" or "deu".
+def find_language(code: str) -> str:
+    """spaCy's own code of a language, "de" for "deu".
 
     RAISES ValueError: There is none.
     """
     try:
-        return get_lang_class(code)
+        return get_lang_class(code).lang or code
     except (ImportError, AttributeError, ValueError):  # no code at all, or the name of a module
         packages = (module.name for module in iter_modules(spacy.lang.__path__) if module.ispkg)
         names = sorted({*packages, *registry.languages.get_all()})

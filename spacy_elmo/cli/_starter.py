@@ -37,18 +37,18 @@ def make_config(
     lang: Code of the language.
     pipeline: The components, in order. What has no tok2vec (a sentencizer) is taken as it is.
     optimize: "accuracy" for what the configs that come with the package do. "speed" has the biLM
-        compute in int8 and one convolution behind it in place of four; what that costs is less
-        than what seeds change.
+        compute in int8, and one convolution behind it in place of four. benchmarks/NOTES.md has
+        what either costs.
     source: Of the biLM. It isn't read.
     vectors: A pipeline with static vectors, which become features, too.
     RAISES ValueError: There is no such language or component, or none has a tok2vec.
     RAISES ImportError: The language's tokenizer needs a package that isn't installed.
     """
-    language = find_language(lang)
-    nlp = spacy.blank(language.lang)
+    lang = find_language(lang)
+    nlp = spacy.blank(lang)
     components = find_components(pipeline, nlp)
     # With "efficiency", spaCy's text classifiers have no tok2vec.
-    config = init_config(lang=language.lang, pipeline=components, optimize="accuracy")
+    config = init_config(lang=lang, pipeline=components, optimize="accuracy")
     ours = load_config(shipped_config("tagger_parser"))
     _take_over(config, ours)
     config["paths"]["vectors"] = vectors

@@ -68,14 +68,15 @@ def init_config(
             typer.echo(text, nl=False)
             return
         with replacing(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_bytes(text.encode("utf-8"))
     except (ValueError, OSError, ImportError) as error:
         msg.fail("Can't make a config", str(error), exits=1)
     msg.good(f"Wrote {output}")
-    program = "elmo pretrain" if copy == "pretrain" else "train"
-    data = "TEXT" if copy == "pretrain" else "DATA.spacy"
+    program, data = ("elmo pretrain", "TEXT") if copy == "pretrain" else ("train", "DATA.spacy")
+    kb = " --paths.kb KB" if "${paths.kb}" in text else ""
     typer.echo(
         f"python -m spacy {program} {output} --output DIR --paths.train {data} --paths.dev {data}"
+        + kb
     )
 
 
@@ -100,7 +101,7 @@ def _source_for(lang: str, source: Optional[str]) -> str:
         check_source(source)
         return source
     try:
-        return find_source(find_language(lang).lang)
+        return find_source(find_language(lang))
     except LookupError:
         # On standard error, in case the config goes to standard output.
         typer.echo(

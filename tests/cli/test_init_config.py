@@ -86,7 +86,7 @@ def train_two_steps(path, folder):
     for name in config["components"]:
         if name.endswith("parser"):  # so few texts have rare labels only
             overrides[f"components.{name}.min_action_freq"] = 1
-    overrides |= {"training.max_steps": 2, "training.eval_frequency": 1}
+    overrides |= {"training.max_steps": 2, "training.eval_frequency": 2}
     train(path, path.parent / "out", overrides=overrides)
     return spacy.load(path.parent / "out" / "model-last")
 
@@ -192,6 +192,14 @@ def test_an_entity_linker_has_sentences_and_a_knowledge_base(make):
     assert not config["training"]["score_weights"]["sents_f"]
     loader = config["initialize"]["components"]["entity_linker"]["kb_loader"]
     assert loader["kb_path"] == "${paths.kb}"
+
+
+def test_the_command_to_go_on_with_is_printed(run, folder, tmp_path):
+    for pipeline, end in (("ner", "DATA.spacy"), ("entity_linker", "--paths.kb KB")):
+        path = tmp_path / f"{pipeline}.cfg"
+        arguments = ["-l", LANG, "-p", pipeline, "--source", folder / "bilm"]
+        _, output = run("init-config", path, *arguments)
+        assert f"python -m spacy train {path} --output" in output and output.endswith(end)
 
 
 def test_sentences_of_a_trained_component_come_from_what_it_listens_to(make):
