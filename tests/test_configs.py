@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spacy
+from annotated_texts import TEXTS, annotate
 from spacy.cli.debug_config import debug_config
 from spacy.cli.train import train
-from spacy.tokens import Doc, DocBin, Span
+from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.vectors import Vectors
 
@@ -16,27 +17,6 @@ from spacy_elmo.layers import ElmoListener
 FOLDER = Path(__file__).parent.parent / "configs"
 # That of pretraining isn't for spaCy's loop; tests/cli/test_pretrain.py runs it.
 CONFIGS = sorted(set(FOLDER.glob("*.cfg")) - {FOLDER / "pretrain.cfg"})
-TEXTS = ["Ann Lee lives in Paris .", "They met in Rome .", "Bob is a banker .", "Is it Oslo ?"]
-
-
-def annotate(nlp, text):
-    """Something to learn for every component: names, questions, and a parse by place."""
-    words = text.split()
-    is_name = [word.istitle() and i in (0, len(words) - 2) for i, word in enumerate(words)]
-    doc = Doc(
-        nlp.vocab,
-        words=words,
-        tags=["NAME" if name else "WORD" for name in is_name],
-        pos=["PROPN" if name else "X" for name in is_name],
-        morphs=["Number=Sing" if name else "" for name in is_name],
-        lemmas=[word.lower() for word in words],
-        heads=[0 for _ in words],
-        deps=["ROOT", *("dep" for _ in words[1:])],
-    )
-    doc.ents = [Span(doc, i, i + 1, "NAME") for i, name in enumerate(is_name) if name]
-    doc.spans["sc"] = [Span(doc, i, i + 1, "NAME") for i, name in enumerate(is_name) if name]
-    doc.cats = {"QUESTION": float("?" in text), "OTHER": float("?" not in text)}
-    return doc
 
 
 @pytest.fixture
