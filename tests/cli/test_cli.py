@@ -389,4 +389,4 @@ def test_download_to_a_place_that_cannot_be_written(run, monkeypatch):
 @pytest.mark.parametrize("command", ["info", "convert", "download", "embed", "evaluate"])
 def test_help_says_what_a_source_is(command):
     arguments = CliRunner().invoke(elmo_cli, [command, "--help"], env={"COLUMNS": "300"})
-    assert "A bundled or published name, a path or a URL" in arguments.output
+    assert "A bundled or published name, a path, a URL, or hf:OWNER/NAME" in arguments.output
