@@ -118,7 +118,7 @@ class HubServer:
         if method in ("POST", "PUT"):
             if token != TOKEN:
                 return 403, {"error": "no right to write"}, {"X-Error-Message": "no right"}
-            return self._write(repository, parts, body)
+            return self._write(name, repository, parts, body)
         kind, revision = parts[2:4] if len(parts) > 3 else ("revision", "main")
         found = repository.files(revision)
         if found is None:
@@ -152,7 +152,7 @@ class HubServer:
         self.add(name, {}, private=bool(private))
         return 200, {"url": f"{self.url}/{name}", "id": name}, {}
 
-    def _write(self, repository, parts, body):
+    def _write(self, name, repository, parts, body):
         if parts[-1] == "batch":
             objects = json.loads(body)["objects"]
             for one in objects:
@@ -186,4 +186,4 @@ class HubServer:
             elif key == "deletedFile":
                 del files[value["path"]]
         commit = repository.commit(files, revision, message)
-        return 200, {"commitUrl": f"{self.url}/commit/{commit}", "commitOid": commit}, {}
+        return 200, {"commitUrl": f"{self.url}/{name}/commit/{commit}", "commitOid": commit}, {}

@@ -17,7 +17,7 @@ _SOURCE = re.compile(rf"(?P<repository>{_PART}/{_PART})(?:@(?P<revision>[^\s@]+)
 
 _CARDS = ("README*", "MODEL_CARD.md", "model_card.md")
 _NATIVE = (CONFIG_NAME, WEIGHTS_NAME)
-_SOFTMAX = (VOCABULARY_NAME, SOFTMAX_NAME)
+_SOFTMAX = (CONFIG_NAME, VOCABULARY_NAME, SOFTMAX_NAME)  # one is there: no match is a warning
 # Of the other formats: first the files that tell that there is a biLM, then those beside them.
 _WEIGHTS = (
     *("*.hdf5", "*.h5", "encoder.pkl", "token_embedder.pkl"),

@@ -39,7 +39,8 @@ class Published(_Entry):
     """A published biLM.
 
     files: An archive, or options and weights.
-    language: Of the training text.
+    lang: Code of the training text's language, as spaCy's where spaCy has it.
+    language: The language's name.
     text: The training text.
     n_words: Words of the training text.
     n_parameters: Of the biLM, without softmax.
@@ -48,6 +49,7 @@ class Published(_Entry):
     """
 
     files: Annotated[tuple[PublishedFile, ...], Field(min_length=1, max_length=2)]
+    lang: Annotated[str, Field(pattern="^[a-z]{2,3}$")]
     language: str
     text: Optional[str]
     n_words: Optional[int]
