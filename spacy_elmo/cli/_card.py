@@ -1,5 +1,6 @@
-"""What ``info`` and ``download`` print of a biLM: its shape, and what stands beside its weights,
-which is the licence and the vocabulary that it was trained with."""
+"""What ``info`` and ``download`` print of a biLM, and what a short model card says of it: its
+shape, and what stands beside its weights, which is the licence and the vocabulary that it was
+trained with."""
 
 import json
 import re
@@ -49,6 +50,8 @@ def card_rows(source: str) -> Dict[str, Any]:
         published = PUBLISHED[source]
         licence = published.licence or licence
         rows.update({"Trained on": published.description, "Cite": published.citation})
+        if published.warning:
+            rows["Warning"] = published.warning
     return {**rows, "Licence": licence or "unknown"}
 
 
