@@ -15,7 +15,7 @@ LICENCES = (
     "unlicense",
 )
 _TAGS = ("elmo", "spacy", "word-embeddings")
-_HEADER = re.compile(r"\s*---[ \t]*\r?\n")
+_HEADER = re.compile(r"\s*---[ \t]*\r?\n(.*?\n)??---[ \t]*(?:\r?\n|$)", re.DOTALL)
 _LANGUAGE = re.compile(r"^A biLM for `([a-z]{2,3})`", re.MULTILINE)  # as pretraining writes it
 
 _USE = """\
@@ -62,6 +62,12 @@ def short_card(source: str, repository: str, rows: Mapping[str, Any], lang: Opti
             "",
         ]
     )
+
+
+def names_licence(card: str) -> bool:
+    """Whether a card has a header that names a licence."""
+    header = _HEADER.match(card)
+    return header is not None and re.search("^license:", header[1] or "", re.MULTILINE) is not None
 
 
 def with_header(hub: Any, card: str, licence: Optional[str], lang: Optional[str]) -> str:

@@ -15,7 +15,7 @@ from ..formats.native import CONFIG_NAME, SOFTMAX_NAME, VOCABULARY_NAME, WEIGHTS
 from ..urls import shown
 from ._card import bilm_rows, card_rows, find_licence, weights_folder
 from ._help import SOURCE, VOCABULARY
-from ._hub_card import own_card, short_card, with_header
+from ._hub_card import names_licence, own_card, short_card, with_header
 
 
 def push(
@@ -59,15 +59,15 @@ def push(
             licence = licence or (rows["Licence"] if rows["Licence"] != "unknown" else None)
             rows = {**bilm_rows(bilm), **rows, **({"Licence": licence} if licence else {})}
             card = short_card(source, target.repository, rows, lang)
-        elif not card.startswith("---"):
-            licence = licence or find_licence(weights_folder(source))
+        elif licence is None and not names_licence(card):
+            licence = find_licence(weights_folder(source))
         card = with_header(hub, card, licence, lang)
         with TemporaryDirectory() as folder:
             files = _native_files(source, bilm, softmax, Path(folder))
             url = push_files(target, {**files, "README.md": card.encode()}, message, private)
     except (ValueError, OSError, ImportError) as error:
         msg.fail(f"Can't push '{shown(model)}'", str(error), exits=1)
-    if "\nlicense:" not in card:
+    if not names_licence(card):
         msg.warn("The card says nothing of a licence", "Nobody may use the weights without one.")
     msg.good(f"Pushed {url}")
     msg.info(f"The source is {target}")

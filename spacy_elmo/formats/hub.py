@@ -186,7 +186,7 @@ def _reason(error: Exception, source: HubSource, errors: Any) -> str:
             f"it isn't, or not whole, in the hub's cache, and {constants.ENDPOINT} can't be "
             f"reached ({_short(cause)})."
         )
-    return _short(error)
+    return f"{_short(error)} ({page})"
 
 
 def _short(error: BaseException) -> str:

@@ -39,7 +39,7 @@ def _push(
     repository, branch = target.repository, target.revision
     api.create_repo(repository, private=private or None, exist_ok=True)
     if private and not api.model_info(repository).private:
-        raise ValueError("the repository is there already, and it is public. Nothing was sent.")
+        raise ValueError("the repository is there already, and it is public. Nothing was sent")
     if branch is not None:
         api.create_branch(repository, branch=branch, exist_ok=True)
     present = api.list_repo_files(repository, revision=branch)

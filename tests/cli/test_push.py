@@ -8,6 +8,7 @@ import torch
 from hub_server import TOKEN
 
 from spacy_elmo import BiLM
+from spacy_elmo.cli._hub_card import names_licence
 from spacy_elmo.formats import SoftmaxWeights, read_softmax, write_hdf5, write_native
 
 SENTENCES = [["He", "sat", "."], ["Hello"]]
@@ -89,6 +90,10 @@ def test_a_card_that_has_a_header(run, hub, token, bilm):
     assert (data["language"], data["license"]) == ("is", "mit")
     assert data["datasets"] == ["me/texts"]
     assert data["tags"][0] == "ours" and "elmo" in data["tags"]
+    own = "---\nlanguage: is\n---\n\nUnder no license: ask.\n\n| Licence | Apache 2.0 |\n"
+    (bilm / "README.md").write_text(own)
+    run("push", bilm, "me/bilm")
+    assert header(hub)["license"] == "apache-2.0"
     (bilm / "README.md").write_text("---\n- a list\n---\n")
     code, output = run("push", bilm, "me/other")
     assert code == 1
@@ -110,6 +115,30 @@ def test_another_format_gets_a_short_card(run, hub, token, network, tmp_path):
     code, output = run("push", "hf:me/bilm", "you/copy", "--licence", "MIT", "--lang", "en")
     assert code == 0 and "says nothing of a licence" not in output
     assert header(hub, "you/copy")["license"] == "mit"
+
+
+def test_info_of_what_was_pushed(run, hub, token, bilm):
+    run("push", bilm, "me/bilm")
+    code, output = run("info", "hf:me/bilm")
+    assert code == 0
+    assert "Layers 3 of width 10" in output and "Licence cc-by-4.0" in output
+    assert "Softmax none here; if the source has one, it is fetched when it is needed" in output
+    assert read_softmax("hf:me/bilm") is not None
+    assert "Softmax over 4 words" in run("download", "hf:me/bilm")[1]
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ("---\nlicense: mit\n---\n", True),
+        ("---\nlanguage: en\r\nlicense: mit\r\n---", True),
+        ("---\nlanguage: en\n---\n\nlicense: mit\n\n---\n", False),
+        ("---\n---\nlicense: mit\n---\n", False),
+        ("license: mit\n", False),
+    ],
+)
+def test_names_licence(card, expected):
+    assert names_licence(card) == expected
 
 
 def test_a_bundled_one(run, hub, token):
