@@ -182,10 +182,8 @@ def _reason(error: Exception, source: HubSource, errors: Any) -> str:
     if isinstance(error, errors.LocalEntryNotFoundError):
         if constants.HF_HUB_OFFLINE:
             return "it isn't, or not whole, in the hub's cache, and HF_HUB_OFFLINE is set."
-        return (
-            f"it isn't, or not whole, in the hub's cache, and {constants.ENDPOINT} can't be "
-            f"reached ({_short(cause)})."
-        )
+        answer = f"can't be reached ({_short(cause)})" if status is None else f"answers {status}"
+        return f"it isn't, or not whole, in the hub's cache, and {constants.ENDPOINT} {answer}."
     return f"{_short(error)} ({page})"
 
 
