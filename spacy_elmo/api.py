@@ -13,6 +13,7 @@ from .formats import (
     SoftmaxWeights,
     Source,
     StoredDType,
+    pin_source,
     read_softmax,
     read_source,
     write_hdf5,
@@ -63,8 +64,9 @@ class BiLM:
         source: A bundled name (``"en_small"``) or a published one (``"allennlp/small"``); a
             directory, in the native or the published layout or that of ELMoForManyLangs; an HDF5
             file with its options beside it; a TensorFlow checkpoint or TF-Hub module (needs
-            ``spacy-elmo[tensorflow]``); a pair (options, weights); or the URLs of such files.
-            What is remote is fetched once and kept in a cache.
+            ``spacy-elmo[tensorflow]``); a pair (options, weights); the URLs of such files; or
+            ``"hf:OWNER/NAME"`` or ``"hf:OWNER/NAME@REVISION"``, a repository of the Hugging Face
+            Hub (needs ``spacy-elmo[hub]``). What is remote is fetched once and kept in a cache.
         device: The PyTorch device to compute on.
         precision: What matrix products are computed in: "float32" (exact), or "bfloat16" or "int8",
             which are faster and a little less exact.
@@ -74,6 +76,7 @@ class BiLM:
             fit together; an unknown precision.
         RAISES ImportError: It is a TensorFlow checkpoint, and TensorFlow isn't installed.
         """
+        source = pin_source(source)  # so that a softmax that is read later is this biLM's
         bilm = cls(read_source(source).to(device), precision)
         bilm._source, bilm._vocabulary = source, Path(vocabulary) if vocabulary else None
         return bilm

@@ -33,9 +33,9 @@ def build_bilm_v1(
     """The model of the ``elmo`` component: a biLM and the component's own mix of its layers.
 
     source (Union[str, List[str]]): Where the weights come from: a bundled or published name, a
-        directory, an HDF5 file, a URL, or a list of two paths or URLs (options, weights). Read
-        (and fetched, if it is remote) only when the weights are first needed, and never when a
-        trained pipeline is loaded.
+        directory, an HDF5 file, a URL, ``hf:OWNER/NAME[@REVISION]`` of the Hugging Face Hub, or a
+        list of two paths or URLs (options, weights). Read (and fetched, if it is remote) only when
+        the weights are first needed, and never when a trained pipeline is loaded.
     get_spans (Callable[[List[Doc]], List[List[Span]]]): Cuts Docs into what the biLM reads.
     frozen (bool): Keep the biLM as it is and let only the mixes learn; false fine-tunes it.
     precision (str): What matrix products are computed in where no gradient is needed: "float32"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from http_server import Server
+from hub_server import HubServer
 from hypothesis import settings
 from torch import nn
 
@@ -205,3 +206,28 @@ def serve(monkeypatch):
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path_factory):
+    """A Hugging Face Hub on this machine, with an empty cache. No test sees the user's, nor a
+    token of the user's."""
+    from huggingface_hub import constants
+
+    home = tmp_path_factory.mktemp("hub")
+    server = HubServer()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name, value in {  # which huggingface_hub reads from the environment when it is imported
+        "ENDPOINT": server.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": server.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN_PATH": str(home / "token"),
+        "HF_HUB_DISABLE_XET": True,
+        "HF_HUB_DISABLE_TELEMETRY": True,
+        "HF_HUB_OFFLINE": False,
+    }.items():
+        monkeypatch.setattr(constants, name, value)
+    yield server
+    server.close()

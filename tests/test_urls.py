@@ -22,7 +22,7 @@ def test_a_url(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["en_small", "allennlp/small", "a/b.hdf5", r"C:\a", "C://a", "https:/a", "://a", "", "a:b"],
+    ["en_small", "allennlp/small", "a/b.hdf5", r"C:\a", "C://a", "https:/a", "://a", "", "hf:a/b"],
 )
 def test_not_a_url(text):
     assert not is_url(text)

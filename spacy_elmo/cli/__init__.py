@@ -10,14 +10,16 @@ from .evaluate import evaluate
 from .info import info
 from .init_config import init_config
 from .pretrain import pretrain
+from .push import push
 from .vocab import vocab
 
 elmo_cli = typer.Typer(
-    name="elmo", help="Fetch, inspect, convert, apply and train biLMs.", no_args_is_help=True
+    name="elmo", help="Fetch, inspect, convert, push, apply and train biLMs.", no_args_is_help=True
 )
 elmo_cli.command("info")(info)
 elmo_cli.command("convert")(convert)
 elmo_cli.command("download")(download)
+elmo_cli.command("push")(push)
 elmo_cli.command("embed")(embed)
 elmo_cli.command("vocab")(vocab)
 elmo_cli.command(

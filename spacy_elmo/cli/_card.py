@@ -1,5 +1,6 @@
-"""What ``info`` and ``download`` print of a biLM: its shape, and what stands beside its weights,
-which is the licence and the vocabulary that it was trained with."""
+"""What ``info`` and ``download`` print of a biLM, and what a short model card says of it: its
+shape, and what stands beside its weights, which is the licence and the vocabulary that it was
+trained with."""
 
 import json
 import re
@@ -8,7 +9,9 @@ from typing import Any, Dict, Optional, Union
 
 from ..api import BiLM
 from ..bilm import CharCNNConfig, LexiconCNNConfig, LexiconConfig
-from ..formats import PUBLISHED, MissingVocabulary, read_local_softmax, resolve_source
+from ..formats import PUBLISHED, MissingVocabulary, is_hub, read_local_softmax, resolve_source
+from ..formats.native import WEIGHTS_NAME
+from ..urls import is_url
 
 _CARDS = ("README.md", "README.txt", "README", "MODEL_CARD.md", "model_card.md")
 # "| Licence | MIT |", "license: mit", "- **License:** MIT"
@@ -49,6 +52,8 @@ def card_rows(source: str) -> Dict[str, Any]:
         published = PUBLISHED[source]
         licence = published.licence or licence
         rows.update({"Trained on": published.description, "Cite": published.citation})
+        if published.warning:
+            rows["Warning"] = published.warning
     return {**rows, "Licence": licence or "unknown"}
 
 
@@ -60,7 +65,12 @@ def _softmax_row(source: str) -> str:
         return "over words that are not known: there is no vocab.txt"
     except ImportError:
         return "unknown without TensorFlow"
-    return "none" if softmax is None else f"over {len(softmax.words):,} words"
+    if softmax is not None:
+        return f"over {len(softmax.words):,} words"
+    is_native = (weights_folder(source) / WEIGHTS_NAME).is_file()
+    if is_native and (is_hub(source) or is_url(source)):
+        return "none here; if the source has one, it is fetched when it is needed"
+    return "none"
 
 
 def weights_folder(source: str) -> Path:

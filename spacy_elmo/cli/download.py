@@ -1,6 +1,7 @@
 """``python -m spacy elmo download``"""
 
-from typing import Optional
+import re
+from typing import List, Optional
 
 import typer
 from wasabi import msg
@@ -15,12 +16,16 @@ from ._help import SOURCE
 def download(
     source: Optional[str] = typer.Argument(None, help=SOURCE),
     list_names: bool = typer.Option(False, "--list", help="Print the published names"),
+    lang: Optional[str] = typer.Option(
+        None, "--lang", help="With --list: only this language's, by its code or name (de, German)"
+    ),
 ) -> None:
     """Fetch a biLM into the cache, from where it is read from then on."""
     if list_names:
-        names = [(name, bilm.description) for name, bilm in PUBLISHED.items()]
-        msg.table(names, header=("Name", "Trained on"))
+        _list_names(lang)
         return
+    if lang is not None:
+        raise typer.BadParameter("--lang chooses among the names that --list prints.")
     if source is None:
         raise typer.BadParameter("Give a source, or --list to see the published names.")
     try:
@@ -36,3 +41,22 @@ def download(
         msg.fail(f"Can't download '{shown(source)}'", str(error), exits=1)
     msg.good(f"'{shown(source)}' is here")
     msg.table(rows)
+
+
+def _list_names(lang: Optional[str]) -> None:
+    """Print what is published, of one language or of all."""
+    rows = [
+        (name, bilm.language, bilm.words or "?", bilm.licence or "?", bilm.warning or "")
+        for name, bilm in PUBLISHED.items()
+        if lang is None or lang.lower() in (bilm.lang, *_words(bilm.language))
+    ]
+    if not rows:
+        codes = sorted({bilm.lang for bilm in PUBLISHED.values()})
+        msg.fail(f"Nothing is published for '{lang}'", f"Languages: {', '.join(codes)}", exits=1)
+    header = ("Name", "Language", "Words", "Licence", "Warning")
+    msg.table(rows, header=header, divider=True, max_col=60)
+
+
+def _words(language: str) -> List[str]:
+    """A language's name, and the words in it."""
+    return [language.lower(), *re.findall(r"\w+", language.lower())]

@@ -2,6 +2,7 @@
 
 from .files import parse_config
 from .hdf5 import read_hdf5, write_hdf5
+from .hub import is_hub
 from .many_langs import read_many_langs
 from .native import (
     DType,
@@ -13,7 +14,14 @@ from .native import (
 )
 from .published import PUBLISHED
 from .softmax import MissingVocabulary, SoftmaxWeights, read_words
-from .source import Source, read_local_softmax, read_softmax, read_source, resolve_source
+from .source import (
+    Source,
+    pin_source,
+    read_local_softmax,
+    read_softmax,
+    read_source,
+    resolve_source,
+)
 from .tensorflow import read_checkpoint
 
 __all__ = [
@@ -23,9 +31,11 @@ __all__ = [
     "SoftmaxWeights",
     "Source",
     "StoredDType",
+    "is_hub",
     "network_from_bytes",
     "network_to_bytes",
     "parse_config",
+    "pin_source",
     "read_checkpoint",
     "read_hdf5",
     "read_local_softmax",

@@ -15,6 +15,7 @@ from ..bilm import BiLMNetwork
 from ..urls import is_url
 from .archive import is_archive_name
 from .hdf5 import read_hdf5
+from .hub import HubSource, fetch_hub, fetch_hub_softmax, is_hub
 from .many_langs import find_many_langs, read_many_langs
 from .native import (
     CONFIG_NAME,
@@ -67,17 +68,35 @@ def read_softmax(source: Source, vocabulary: Optional[Path] = None) -> Optional[
     """
     local = resolve_source(source)
     if isinstance(local, Path):
-        _fetch_softmax(source, local)
+        if is_hub(source):
+            fetch_hub_softmax(HubSource.parse(str(source)), local)
+        else:
+            _fetch_softmax(source, local)
     return read_local_softmax(local, vocabulary)
+
+
+def pin_source(source: Source) -> Source:
+    """A source that stays what it is: of a repository on the hub, which may change, the commit that
+    it has now. Others are kept in the cache as they were fetched.
+
+    source: As ``resolve_source`` takes it.
+    RAISES: As ``resolve_source`` does.
+    """
+    if not is_hub(source):
+        return source
+    hub = HubSource.parse(str(source))
+    return str(HubSource(hub.repository, fetch_hub(hub).name))
 
 
 def resolve_source(source: Source) -> Local:
     """The files of a biLM on this machine. What is remote is fetched, unless the cache has it.
 
     source: A bundled or published name; a path; a URL (``https://``,
-        ``http://``, ``s3://``, ``gs://`` or ``file://``); or a pair of options
+        ``http://``, ``s3://``, ``gs://`` or ``file://``); a repository of the Hugging Face Hub
+        (``hf:OWNER/NAME`` or ``hf:OWNER/NAME@REVISION``); or a pair of options
         and weights, paths or URLs. A URL is that of an archive, an HDF5 file with its options
-        beside it, or a native directory. ``#sha256=…`` at its end is the file's checksum.
+        beside it, or a native directory. ``#sha256=…`` at its end is the file's checksum. A
+        repository is one of any directory that can be read.
     RETURNS: A path that exists, the prefix of a checkpoint, or the pair of options and weights.
     RAISES ValueError: There is no such source (the error lists what was tried), or it can't be
         fetched.
@@ -95,6 +114,8 @@ def resolve_source(source: Source) -> Local:
     if name in PUBLISHED:
         files = [_resolve_published(file) for file in PUBLISHED[name].files]
         return files[0] if len(files) == 1 else (files[0], files[1])
+    if is_hub(source):
+        return fetch_hub(HubSource.parse(name))
     if is_url(name):
         return _resolve_url(name)
     path = Path(source)
@@ -110,7 +131,8 @@ def resolve_source(source: Source) -> Local:
         + (f"Did you mean {' or '.join(similar)}? " if similar else "")
         + f"Give one of these names, a directory that holds {CONFIG_NAME} and {WEIGHTS_NAME} or "
         "options.json and an HDF5 file of weights, a directory of ELMoForManyLangs, a "
-        "TensorFlow checkpoint, a URL, or a pair of paths or URLs (options, weights)."
+        "TensorFlow checkpoint, a URL, hf:OWNER/NAME of the Hugging Face Hub, or a pair of paths "
+        "or URLs (options, weights)."
     )
 
 
@@ -133,7 +155,8 @@ def read_local(local: Local) -> BiLMNetwork:
         many_langs = find_many_langs(local)
         if many_langs is not None and not (local / WEIGHTS_NAME).exists():
             return read_many_langs(many_langs)
-        if (local / WEIGHTS_NAME).exists() or (local / CONFIG_NAME).exists():
+        is_native = (local / CONFIG_NAME).exists() and not any(local.glob("*options.json"))
+        if is_native or (local / WEIGHTS_NAME).exists():
             return read_native(local)
         return read_hdf5(_only(local, "*options.json"), _only(local, "*.hdf5", "*.h5"))
     if local.name == WEIGHTS_NAME:
@@ -218,6 +241,10 @@ def _fetch_file(url: Url) -> Path:
 
 def _resolve_file(file: Union[str, Path]) -> Path:
     """One file of a pair."""
+    if is_hub(file):
+        raise ValueError(
+            f"A pair (options, weights) holds files, but {file} is a repository. Give it alone."
+        )
     if not is_url(str(file)):
         return Path(file)
     if _is_file_url(str(file)):

@@ -14,6 +14,7 @@ from ..formats import (
     SoftmaxWeights,
     Source,
     parse_config,
+    pin_source,
     read_softmax,
     read_source,
 )
@@ -78,8 +79,9 @@ def make_model(
     if initialize.source is None:
         network = BiLMNetwork(parse_config(json.dumps(bilm), "[bilm]"))
         return LanguageModel(network, make_vocabulary(vocabulary, store))
-    network = read_source(initialize.source)
-    softmax = _read_softmax(initialize.source, initialize.keep_softmax, vocabulary.path)
+    source = pin_source(initialize.source)
+    network = read_source(source)
+    softmax = _read_softmax(source, initialize.keep_softmax, vocabulary.path)
     if softmax is not None and initialize.keep_softmax:
         return with_softmax(network, softmax)
     model = LanguageModel(network, make_vocabulary(vocabulary, store))

@@ -333,8 +333,27 @@ def test_download_of_what_is_here_already(run, cache):
 def test_download_lists_the_published_names(run):
     code, output = run("download", "--list")
     assert code == 0
+    assert "Name Language Words Licence Warning" in output
     for name, bilm in PUBLISHED.items():
-        assert f"{name} {bilm.description}" in output
+        row = [name, bilm.language, bilm.words or "?", bilm.licence or "?", bilm.warning or ""]
+        assert " ".join(row).strip() in output
+
+
+@pytest.mark.parametrize("lang", ["nb", "Norwegian"])
+def test_download_lists_one_language(run, lang):
+    code, output = run("download", "--list", "--lang", lang)
+    assert code == 0
+    names = ["many_langs/nb", "norelmo/30", "norelmo/100", "norelmo/wiki"]
+    assert all(f"{name} Norwegian" in output for name in names)
+    assert ("many_langs/nn" in output) == (lang == "Norwegian")
+    assert "many_langs/de" not in output and "english" not in output.lower()
+
+
+def test_download_lists_no_language(run):
+    code, output = run("download", "--list", "--lang", "tlh")
+    assert code == 1
+    assert "Nothing is published for 'tlh'" in output and "ar, bg, ca" in output
+    assert run("download", "en_small", "--lang", "en")[0] == 2
 
 
 @pytest.mark.parametrize("command", ["download", "info", "convert"])
@@ -392,4 +411,4 @@ def test_download_to_a_place_that_cannot_be_written(run, monkeypatch):
 @pytest.mark.parametrize("command", ["info", "convert", "download", "embed", "evaluate"])
 def test_help_says_what_a_source_is(command):
     arguments = CliRunner().invoke(elmo_cli, [command, "--help"], env={"COLUMNS": "300"})
-    assert "A bundled or published name, a path or a URL" in arguments.output
+    assert "A bundled or published name, a path, a URL, or hf:OWNER/NAME" in arguments.output

@@ -363,6 +363,16 @@ def test_a_mirror_is_asked_where_the_first_address_fails(serve, check, files, pu
     assert len(gone.requests) == n_requests == 2
 
 
+def test_published_files_of_one_name(serve, network, files, publish):
+    """As a store's that tells its files apart by the query."""
+    query = "download?id={}&confirm=t".format
+    server = serve({query(1): files["options.json"], query(2): files["w.hdf5"]})
+    publish("bioelmo", *(((f"{server.url}/{query(i)}",), None) for i in (1, 2)))
+    assert_is(read_source("bioelmo"), network)
+    server.close()
+    assert_is(read_source("bioelmo"), network)
+
+
 def test_no_address_has_a_published_file(serve, publish):
     server = serve({})
     publish("many_langs/ar", ((f"{server.url}/a.zip", f"{server.url}/b.zip"), None))

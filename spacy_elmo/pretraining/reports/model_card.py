@@ -10,7 +10,7 @@ from typing import Optional, Tuple, Union
 from urllib.parse import urlsplit
 
 from ...bilm import BiLMConfig, CharCNNConfig
-from ...formats import PUBLISHED
+from ...formats import PUBLISHED, is_hub
 from ...formats.files import replacing
 from .units import format_count, format_decimal, format_duration, format_size
 
@@ -225,7 +225,7 @@ def _last_part(path: str) -> str:
 
 
 def _source_name(source: str) -> str:
-    return source if source in PUBLISHED else _last_part(source)
+    return source if source in PUBLISHED or is_hub(source) else _last_part(source)
 
 
 def _setting(value: Setting) -> str:

@@ -123,6 +123,7 @@ def test_files_are_named_without_their_places(record):
         ("allennlp/original", "allennlp/original"),
         ("../bilms/first/", "first"),
         ("https://example.org/first.zip#sha256=00", "first.zip"),
+        ("hf:me/first@v1", "hf:me/first@v1"),
     ],
 )
 def test_what_training_started_from(record, source, name):
