@@ -7,7 +7,7 @@ import spacy.lang
 from spacy.language import Language
 from spacy.util import get_lang_class, registry
 
-from ..formats import PUBLISHED, resolve_source
+from ..formats import PUBLISHED, is_hub, resolve_source
 from ..formats.source import bundled_names
 from ..urls import is_url
 
@@ -84,5 +84,5 @@ def check_source(source: str) -> None:
 
     RAISES ValueError: There is none; the error says what was tried.
     """
-    if source not in PUBLISHED and not is_url(source):
+    if source not in PUBLISHED and not is_url(source) and not is_hub(source):
         resolve_source(source)
