@@ -90,7 +90,7 @@ def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pa
     with bar:
         while True:
             with zone():
-                records = take_shard(corpus.records)
+                records = take_shard(corpus.records, SHARD_TOKENS)
                 if not records:
                     break
                 docs = [embedder.make_doc(record) for record in records]
@@ -170,12 +170,12 @@ def start(folder: Path, settings: Dict[str, Any], name: str = _PROGRESS) -> Fini
     return progress
 
 
-def take_shard(records: Iterator[Record]) -> List[Record]:
-    """The next records, until they have about ``SHARD_TOKENS`` tokens together. None are left at
-    the end of the input. The same input is always cut alike, whoever computes the vectors."""
+def take_shard(records: Iterator[Record], size: int) -> List[Record]:
+    """The next records, until they have about ``size`` tokens together. None are left at the end
+    of the input. The same input is always cut alike, whoever computes the vectors."""
     taken: List[Record] = []
     n_tokens = 0
-    while n_tokens < SHARD_TOKENS and (record := next(records, None)) is not None:
+    while n_tokens < size and (record := next(records, None)) is not None:
         taken.append(record)
         n_tokens += _count_tokens(record)
     return taken
