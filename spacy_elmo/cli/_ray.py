@@ -134,7 +134,7 @@ def _remove_old(output: Path) -> None:
 def _connected(workers: Workers) -> Iterator[Any]:
     """Ray, which is left as it was found.
 
-    RAISES OSError: The address doesn't answer.
+    RAISES OSError: The address doesn't answer, or Ray doesn't start on this machine.
     RAISES ImportError: Ray is missing.
     """
     ray = import_ray()
@@ -145,7 +145,10 @@ def _connected(workers: Workers) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
-        ray.init(num_cpus=workers.number, include_dashboard=False, **quiet)
+        try:
+            ray.init(num_cpus=workers.number, include_dashboard=False, **quiet)
+        except Exception as error:  # Ray raises nothing else
+            raise OSError(f"Ray doesn't start on this machine: {error}") from error
     else:
         try:
             if address != "auto":

@@ -63,7 +63,9 @@ def assert_like_local(embed, tmp_path):
         code, _ = embed("--engine", "local", "--force", *options, input=input, output=local.name)
         assert code == 0
         expected = pyarrow.parquet.read_table(local)
-        table = pyarrow.parquet.read_table(tmp_path / "out.parquet")  # parts in order of their names
+        table = pyarrow.parquet.read_table(
+            tmp_path / "out.parquet"
+        )  # parts in order of their names
         assert table.schema == expected.schema
         assert table.num_rows > 0
         for name in table.column_names:
@@ -107,7 +109,9 @@ def dying(marker, number, times=1):
     return Dying
 
 
-@pytest.mark.parametrize("options", [[], ["--layers", "mix", "--dtype", "float16"], ["--whole-doc"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--layers", "mix", "--dtype", "float16"], ["--whole-doc"]]
+)
 def test_the_vectors_of_the_local_engine(embed, assert_like_local, tmp_path, options):
     code, message = embed(*options, lines=LINES)
     assert code == 0
