@@ -21,6 +21,11 @@ from ._shards import Finished, alone, partial_folder, start
 
 RUN = "_run.json"  # readers of Parquet pass over names that begin so
 RETRIES = 5  # of a shard whose worker died
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # else, it reports to its makers
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # other errors are raised as well
+    "RAY_DATA_LOG_LEVEL": "ERROR",
+}
 WAIT = 10  # seconds for an address to answer
 
 
@@ -142,7 +147,6 @@ def _connected(workers: Workers) -> Iterator[Any]:
         yield ray
         return
     address = workers.address
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         try:
@@ -168,6 +172,8 @@ def _connected(workers: Workers) -> Iterator[Any]:
 
 def import_ray() -> Any:
     """RAISES ImportError: Ray is missing."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data

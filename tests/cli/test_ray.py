@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sys
 
 import pyarrow.parquet
 import pytest
@@ -11,24 +12,40 @@ import spacy
 from helpers import save_tiny_bilm
 from spacy.tokens import DocBin
 
-from spacy_elmo.cli import _ray, _ray_worker, _shards
+from spacy_elmo.cli import _ray, _shards
+from spacy_elmo.cli._ray_worker import Worker, pack_pipeline, read_shards
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
 
 LINES = [f"The bank number {i} is open. Is it{' not' * (i % 7)}?" for i in range(24)]
 LINES[4] = ""
 N_PARTS = 8  # of three lines
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cluster():
-    """Two workers' worth of Ray, which all runs find."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    """Ray with two CPUs, which the command finds."""
     options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray = _ray.import_ray()
     ray.init(num_cpus=2, object_store_memory=100_000_000, **options)
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """What Ray's processes do is done here, one after the other."""
+
+    def computed(_, source, embedder, folder, done, workers):
+        worker = _ray.Worker([pack_pipeline(embedder)], str(folder), workers.use_gpu)
+        for batch in read_shards({}, source, _shards.SHARD_TOKENS, done):
+            yield {name: column[0] for name, column in worker(batch).items()}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ray, "is_initialized", lambda: True)
+        patch.setattr(ray, "get", lambda reference: reference)
+        patch.setattr(_ray, "_computed", computed)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +66,7 @@ def embed(run, source, tmp_path):
         if lines is not None:
             (tmp_path / input).write_text("\n".join(lines))
         arguments = [tmp_path / input, tmp_path / output, "--source", source, *options]
-        return run("embed", *arguments, *([] if "local" in options else ["--engine", "ray"]))
+        return run("embed", *arguments, *([] if "--engine" in options else ["--engine", "ray"]))
 
     return call
 
@@ -92,7 +109,7 @@ def dying(marker, number, times=1):
 
     marker: A folder that tells how often it did."""
 
-    class Dying(_ray_worker.Worker):
+    class Dying(Worker):
         def __call__(self, batch):
             embed = self.embedder.embed
             if f"part-{number:08}" in batch["part"][0] and len(os.listdir(marker)) < times:
@@ -112,7 +129,7 @@ def dying(marker, number, times=1):
 @pytest.mark.parametrize(
     "options", [[], ["--layers", "mix", "--dtype", "float16"], ["--whole-doc"]]
 )
-def test_the_vectors_of_the_local_engine(embed, assert_like_local, tmp_path, options):
+def test_the_vectors_of_the_local_engine(inline, embed, assert_like_local, tmp_path, options):
     code, message = embed(*options, lines=LINES)
     assert code == 0
     assert f"{len(LINES)} Docs with" in message
@@ -124,7 +141,7 @@ def test_the_vectors_of_the_local_engine(embed, assert_like_local, tmp_path, opt
     assert_like_local(*options)
 
 
-def test_other_inputs(embed, assert_like_local, tmp_path):
+def test_other_inputs(inline, embed, assert_like_local, tmp_path):
     entries = [{"text": line} for line in LINES] + [{"tokens": ["He", " ", "sat"]}]
     (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, entries)))
     nlp = spacy.blank("en")
@@ -134,7 +151,7 @@ def test_other_inputs(embed, assert_like_local, tmp_path):
         assert_like_local(input=input)
 
 
-def test_a_pipeline_of_which_the_workers_have_nothing(run, source, tmp_path):
+def test_a_pipeline_of_which_the_workers_have_nothing(inline, run, source, tmp_path):
     """They get it from the process that has it. The folder may be gone on their machines."""
     nlp = spacy.blank("en")
     nlp.add_pipe("elmo", config={"model": {"source": source}})
@@ -149,38 +166,7 @@ def test_a_pipeline_of_which_the_workers_have_nothing(run, source, tmp_path):
     assert tables[0].equals(tables[1])
 
 
-def test_a_worker_that_is_killed(embed, assert_like_local, monkeypatch, tmp_path):
-    """By ``kill -9``, while it writes a part. Another one computes that part."""
-    marker = tmp_path / "died"
-    monkeypatch.setattr(_ray, "Worker", dying(marker, N_PARTS // 2))
-    code, message = embed(lines=LINES)
-    assert code == 0
-    assert len(os.listdir(marker)) == 1
-    assert f"{len(LINES)} Docs with" in message
-    assert len(parts_of(tmp_path / "out.parquet")) == N_PARTS
-    assert_like_local()
-
-
-def test_a_shard_that_kills_every_worker(embed, monkeypatch, tmp_path):
-    marker = tmp_path / "died"
-    monkeypatch.setattr(_ray, "RETRIES", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(_ray, "Worker", dying(marker, N_PARTS - 1, times=100))
-        code, message = embed("--workers", "1", lines=LINES)
-    assert code == 1
-    assert len(os.listdir(marker)) == 2
-    assert "Ray gave up" in message
-    assert "Finished shards" in message
-    before = parts_of(tmp_path / "out.parquet.partial")
-    assert 0 < len(before) < N_PARTS
-    code, message = embed()
-    assert code == 0
-    assert "Docs are done already" in message
-    after = parts_of(tmp_path / "out.parquet")
-    assert {name: after[name] for name in before} == before
-
-
-def test_a_wrong_line_loses_nothing(embed, assert_like_local, tmp_path):
+def test_a_wrong_line_loses_nothing(inline, embed, assert_like_local, tmp_path):
     lines = [json.dumps({"text": line}) for line in LINES]
     code, message = embed(lines=[*lines[:13], "{", *lines[14:]], input="in.jsonl")
     assert code == 1
@@ -197,7 +183,7 @@ def test_a_wrong_line_loses_nothing(embed, assert_like_local, tmp_path):
 
 
 @pytest.fixture
-def unfinished(embed, tmp_path):
+def unfinished(inline, embed, tmp_path):
     """What a run has left that met a wrong line; and that its parts are there at the end."""
     lines = [json.dumps({"text": line}) for line in LINES]
     embed(lines=[*lines[:13], "{"], input="in.jsonl")
@@ -208,7 +194,7 @@ def unfinished(embed, tmp_path):
     assert parts_of(folder) == before
 
 
-def test_the_folder_of_another_corpus(embed, unfinished):
+def test_the_folder_of_another_corpus(inline, embed, unfinished):
     others = [json.dumps({"text": f"Other {i}"}) for i in range(24)]
     for lines in (others, unfinished[:2], [*unfinished[:2], *others]):
         code, message = embed(lines=lines, input="in.jsonl")
@@ -217,13 +203,13 @@ def test_the_folder_of_another_corpus(embed, unfinished):
         assert "delete that folder" in message
 
 
-def test_the_folder_of_other_settings(embed, unfinished):
+def test_the_folder_of_other_settings(inline, embed, unfinished):
     code, message = embed("--layers", "mix", lines=unfinished, input="in.jsonl")
     assert code == 1
     assert "layers was 'all' and is 'mix'" in message
 
 
-def test_outputs_that_are_refused(embed, tmp_path):
+def test_outputs_that_are_refused(inline, embed, tmp_path):
     (tmp_path / "there.parquet").mkdir()
     (tmp_path / "there.parquet" / "notes").write_text("mine")
     for output, options, reason in [
@@ -256,7 +242,48 @@ def test_an_address_that_does_not_answer(embed, monkeypatch, tmp_path):
 
 
 def test_ray_is_missing(embed, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
     code, message = embed(lines=LINES)
     assert code == 1
     assert "pip install 'spacy-elmo[ray]'" in message
+
+
+@pytest.mark.slow
+def test_two_workers_of_which_one_is_killed(
+    cluster, embed, assert_like_local, monkeypatch, tmp_path
+):
+    """By ``kill -9``, while it writes a part. That part is computed again, and nothing else."""
+    marker = tmp_path / "died"
+    monkeypatch.setattr(_ray, "Worker", dying(marker, N_PARTS // 2))
+    code, message = embed(lines=LINES)
+    assert code == 0
+    assert len(os.listdir(marker)) == 1
+    assert f"{len(LINES)} Docs with" in message
+    assert len(parts_of(tmp_path / "out.parquet")) == N_PARTS
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["died", "in.txt", "out.parquet"]
+    assert_like_local()
+
+
+@pytest.mark.slow
+def test_a_shard_that_kills_every_worker(
+    cluster, embed, assert_like_local, monkeypatch, tmp_path, request
+):
+    marker = tmp_path / "died"
+    monkeypatch.setattr(_ray, "RETRIES", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(_ray, "Worker", dying(marker, N_PARTS - 1, times=100))
+        code, message = embed("--workers", "1", lines=LINES)
+    assert code == 1
+    assert len(os.listdir(marker)) >= 2
+    assert "Ray gave up" in message
+    assert "Finished shards" in message
+    before = parts_of(tmp_path / "out.parquet.partial")
+    assert 0 < len(before) < N_PARTS
+
+    request.getfixturevalue("inline")
+    code, message = embed()
+    assert code == 0
+    assert "Docs are done already" in message
+    after = parts_of(tmp_path / "out.parquet")
+    assert {name: after[name] for name in before} == before
+    assert_like_local()
