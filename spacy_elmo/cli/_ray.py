@@ -203,10 +203,11 @@ def _computed(
     number = workers.number or max(1, int(ray.cluster_resources().get(kind, 1)))
     pipeline = ray.put(pack_pipeline(embedder))  # each machine fetches it once, for all its workers
     reading = {"source": source, "size": _shards.SHARD_TOKENS, "done": frozenset(done)}
+    retries = RETRIES
     rows = (
-        ray.data.range(1)
-        # No CPU of its own: else, workers that take all of them would wait for it forever. And as
-        # it needs other resources than they do, Ray doesn't make one task of the two.
+        ray.data.from_items([{"source": source}])
+        # Nothing before the workers takes a CPU: when they have all, it would never begin. And as
+        # reading needs other resources than they do, Ray doesn't make one task of the two.
         .map_batches(read_shards, fn_kwargs=reading, num_cpus=0)
         .map_batches(
             Worker,
@@ -215,7 +216,7 @@ def _computed(
             compute=ray.data.ActorPoolStrategy(size=number),
             num_cpus=1,
             num_gpus=1 if workers.use_gpu else None,
-            max_task_retries=RETRIES,
+            ray_remote_args_fn=lambda: {"max_task_retries": retries},
         )
         .iter_rows()
     )
