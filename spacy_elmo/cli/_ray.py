@@ -79,6 +79,8 @@ def embed_on_ray(source: str, embedder: Embedder, output: Path, workers: Workers
                 progress.n_words += row["n_words"]
                 bar.update(row["n_words"])
         _remove_old(output)
+        for leftover in folder.glob(".*.tmp"):  # of workers that died
+            leftover.unlink()
         os.replace(folder, output)
     return progress
 
@@ -193,7 +195,7 @@ def _computed(
     """Let the workers compute what isn't done.
 
     YIELDS: The row of each part when it is written, in any order, or one with an error.
-    RAISES ValueError: Workers died, more often than shards are tried again.
+    RAISES ValueError: Ray ended the run.
     """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -203,7 +205,6 @@ def _computed(
     number = workers.number or max(1, int(ray.cluster_resources().get(kind, 1)))
     pipeline = ray.put(pack_pipeline(embedder))  # each machine fetches it once, for all its workers
     reading = {"source": source, "size": _shards.SHARD_TOKENS, "done": frozenset(done)}
-    retries = RETRIES
     rows = (
         ray.data.from_items([{"source": source}])
         # Nothing before the workers takes a CPU: when they have all, it would never begin. And as
@@ -211,12 +212,11 @@ def _computed(
         .map_batches(read_shards, fn_kwargs=reading, num_cpus=0)
         .map_batches(
             Worker,
-            fn_constructor_args=([pipeline], str(folder), workers.use_gpu),
+            fn_constructor_args=([pipeline], str(folder), workers.use_gpu, RETRIES),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=number),
             num_cpus=1,
             num_gpus=1 if workers.use_gpu else None,
-            ray_remote_args_fn=lambda: {"max_task_retries": retries},
         )
         .iter_rows()
     )

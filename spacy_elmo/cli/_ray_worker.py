@@ -76,9 +76,10 @@ class Worker:
     pipeline: Reference to what ``pack_pipeline`` gave. In a list: else, Ray would resolve it.
     folder: Where the parts are written.
     use_gpu: Whether to compute on the process's GPU.
+    retries: How often a shard is tried again whose worker died.
     """
 
-    def __init__(self, pipeline: List[Any], folder: str, use_gpu: bool) -> None:
+    def __init__(self, pipeline: List[Any], folder: str, use_gpu: bool, retries: int) -> None:
         import ray
 
         if use_gpu:
@@ -88,6 +89,7 @@ class Worker:
         self.embedder = Embedder(nlp.from_bytes(data, exclude=exclude), *arguments)
         self._writer = ParquetWriter(self.embedder.array, self.embedder.selection)
         self._folder = Path(folder)
+        self._retries = retries
 
     def __call__(self, batch: Dict[str, Any]) -> Dict[str, List[Any]]:
         """Compute a shard and write its part.
@@ -98,6 +100,10 @@ class Worker:
         row = {name: column[0] for name, column in batch.items()}
         if row["error"]:
             return _row(error=row["error"])
+        # Ray tries again forever. Each worker that died at this shard has left its half.
+        n_died = len([*self._folder.glob(f".{row['part']}.*.tmp")])
+        if n_died > self._retries:
+            return _row(error=f"{n_died} workers died at '{row['part']}'. Is memory too short?")
         records = srsly.msgpack_loads(bytes(row["records"]))
         try:
             with self.embedder.nlp.memory_zone():
