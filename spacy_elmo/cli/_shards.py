@@ -58,13 +58,13 @@ def embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pat
     RAISES ValueError: A record is wrong (what was computed before is kept), or the shards that
         are there belong to other settings or another input, or another run is writing the output.
     """
-    with _alone(output):
+    with alone(output):
         return _embed_corpus(corpus, embedder, writer, output)
 
 
 def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Path) -> Finished:
     folder = partial_folder(output)
-    progress = _start(folder, embedder.settings)
+    progress = start(folder, embedder.settings)
     digest = sha256()
     for record in islice(corpus.records, progress.n_docs):
         digest.update(record.content + b"\n")
@@ -90,9 +90,12 @@ def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pa
     with bar:
         while True:
             with zone():
-                docs = _take_shard(corpus.records, embedder, digest)
-                if not docs:
+                records = take_shard(corpus.records, SHARD_TOKENS)
+                if not records:
                     break
+                docs = [embedder.make_doc(record) for record in records]
+                for record in records:
+                    digest.update(record.content + b"\n")
                 done = Finished(
                     settings=progress.settings,
                     n_shards=progress.n_shards + 1,
@@ -115,7 +118,7 @@ def _embed_corpus(corpus: Corpus, embedder: Embedder, writer: Writer, output: Pa
 
 
 @contextmanager
-def _alone(output: Path) -> Iterator[None]:
+def alone(output: Path) -> Iterator[None]:
     """While this lasts, no other run writes the output or its shards.
 
     RAISES ValueError: Another run does.
@@ -137,11 +140,17 @@ def _alone(output: Path) -> Iterator[None]:
         lock.release()
 
 
-def _start(folder: Path, settings: Dict[str, Any]) -> Finished:
-    """Where to begin: at the start, or where a run with the same settings ended."""
+def start(folder: Path, settings: Dict[str, Any], name: str = _PROGRESS) -> Finished:
+    """Where to begin: at the start, or where a run with the same settings ended.
+
+    folder: What an unfinished run has left.
+    settings: What shapes the vectors.
+    name: The file in the folder that tells what is finished.
+    RAISES ValueError: The folder holds a run with other settings, or that file is damaged.
+    """
     for leftover in folder.glob(".*.tmp"):  # of a run that was killed while it wrote
         leftover.unlink()
-    path = folder / _PROGRESS
+    path = folder / name
     if not path.exists():
         return Finished(settings)
     try:
@@ -149,9 +158,9 @@ def _start(folder: Path, settings: Dict[str, Any]) -> Finished:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged. Delete {folder} to begin anew.") from error
     changes = [
-        f"{key} was {progress.settings.get(key)!r:.40} and is {value!r:.40}"
-        for key, value in settings.items()
-        if progress.settings.get(key) != value
+        f"{key} was {progress.settings.get(key)!r:.40} and is {settings.get(key)!r:.40}"
+        for key in {**settings, **progress.settings}
+        if progress.settings.get(key) != settings.get(key)
     ]
     if changes:
         raise ValueError(
@@ -161,19 +170,22 @@ def _start(folder: Path, settings: Dict[str, Any]) -> Finished:
     return progress
 
 
-def _take_shard(records: Iterator[Record], embedder: Embedder, digest: Any) -> List[Doc]:
-    """The next Docs, until they have ``SHARD_TOKENS`` tokens together. An empty Doc counts as well,
-    because it takes memory. None are left at the end of the input.
-
-    digest: Gets the contents of their records.
-    """
-    docs: List[Doc] = []
+def take_shard(records: Iterator[Record], size: int) -> List[Record]:
+    """The next records, until they have about ``size`` tokens together. None are left at the end
+    of the input. The same input is always cut alike, whoever computes the vectors."""
+    taken: List[Record] = []
     n_tokens = 0
-    while n_tokens < SHARD_TOKENS and (record := next(records, None)) is not None:
-        docs.append(embedder.make_doc(record))
-        digest.update(record.content + b"\n")
-        n_tokens += len(docs[-1]) + 1
-    return docs
+    while n_tokens < size and (record := next(records, None)) is not None:
+        taken.append(record)
+        n_tokens += _count_tokens(record)
+    return taken
+
+
+def _count_tokens(record: Record) -> int:
+    """How many tokens a record has, and one more, because an empty Doc takes memory as well. Those
+    of a text are guessed from its bytes: who cuts for many workers can't tokenize for all."""
+    value = record.value
+    return 1 + (len(value.encode("utf-8")) // 4 if isinstance(value, str) else len(value))
 
 
 def _shard(folder: Path, number: int) -> Path:

@@ -13,7 +13,15 @@ from ..records import open_input
 from ._embedder import Embedder, blank_pipeline
 from ._help import SOURCE, TEXTS
 from ._outputs import OUTPUTS, make_writer
+from ._ray import Workers, check_output, embed_on_ray, import_ray
 from ._shards import embed_corpus, partial_folder
+
+
+class Engine(str, Enum):
+    """What computes."""
+
+    local = "local"
+    ray = "ray"
 
 
 class DType(str, Enum):
@@ -55,6 +63,21 @@ def embed(
         64, "--batch-size", "-b", min=1, help="Most Docs that are computed together"
     ),
     gpu_id: int = typer.Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    engine: Engine = typer.Option(
+        Engine.local,
+        "--engine",
+        "-e",
+        help="'ray' computes with many processes or machines and writes a folder of .parquet files",
+    ),
+    address: Optional[str] = typer.Option(
+        None,
+        "--address",
+        help="HOST:PORT of a Ray cluster, or 'auto' on one of its machines (default: a cluster of "
+        "this machine alone)",
+    ),
+    workers: Optional[int] = typer.Option(
+        None, "--workers", "-w", min=1, help="Ray's workers (default: one for each CPU or GPU)"
+    ),
     force: bool = typer.Option(False, "--force", "-F", help="Replace the output if it exists"),
 ) -> None:
     """Write the vectors of every token of a corpus.
@@ -63,13 +86,20 @@ def embed(
     shards lie in OUTPUT.partial.
     """
     try:
-        _check_output(output, force)
+        if engine == Engine.ray:
+            import_ray()
+            check_output(output, force)
+        elif address or workers:
+            raise ValueError("--address and --workers go with --engine ray.")
+        else:
+            _check_output(output, force)
         if model is not None and (source or lang or precision or whole_doc):
             raise ValueError(
                 "--model brings its own biLM, tokenizer and sentences; it doesn't go with "
                 "--source, --lang, --precision or --whole-doc."
             )
-        setup_gpu(gpu_id)
+        if engine == Engine.local:  # Ray's workers have GPUs, not this process
+            setup_gpu(gpu_id)
         if model is not None:
             nlp = spacy.load(model)
         else:
@@ -78,8 +108,12 @@ def embed(
             )
         corpus = open_input(input, nlp.vocab)
         embedder = Embedder(nlp, layers, dtype.value, batch_size)
-        writer = make_writer(output, embedder.array, embedder.selection)
-        done = embed_corpus(corpus, embedder, writer, output)
+        if engine == Engine.ray:
+            cluster = Workers(address, workers, gpu_id >= 0)
+            done = embed_on_ray(input, embedder, output, cluster)
+        else:
+            writer = make_writer(output, embedder.array, embedder.selection)
+            done = embed_corpus(corpus, embedder, writer, output)
     except (ValueError, OSError, ImportError) as error:
         folder = partial_folder(output)
         message = str(error)
