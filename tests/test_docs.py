@@ -1,0 +1,61 @@
+"""The documentation: what its pages show runs, and what they link to is there."""
+
+import re
+import shutil
+
+import pytest
+from pages import PAGES, ROOT, check_output, read_blocks, run_block
+
+# What pages use of a clone
+CLONE = ("configs", "projects/ner/assets", "projects/ner/scripts")
+# Their Python blocks train, or embed a lot.
+SLOW: set = set()
+
+BLOCKS = {str(path.relative_to(ROOT)): read_blocks(path) for path in PAGES}
+
+
+def _parameters():
+    for name, blocks in BLOCKS.items():
+        run = [block for block in blocks if block.reason is None]
+        if run:
+            is_slow = name in SLOW or any(block.language == "bash" for block in run)
+            yield pytest.param(name, marks=[pytest.mark.slow] if is_slow else [], id=name)
+
+
+@pytest.mark.parametrize("name", _parameters())
+def test_all_blocks_of_a_page_run(name, tmp_path, monkeypatch):
+    """In order, in a folder that is a clone's root to them. Python's share their names."""
+    for part in CLONE:
+        shutil.copytree(ROOT / part, tmp_path / part)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPACY_ELMO_CACHE", str(tmp_path / "cache"))
+    namespace = {"__name__": "page"}
+    for block in BLOCKS[name]:
+        if block.reason is None:
+            printed = run_block(block, ROOT / name, tmp_path, namespace)
+            if block.output is not None:
+                check_output(block.output, printed, f"{name}, line {block.line}")
+
+
+def test_blocks_that_are_not_run_say_why():
+    reasons = {
+        f"{name}, line {block.line}": block.reason
+        for name, blocks in BLOCKS.items()
+        for block in blocks
+        if block.reason is not None
+    }
+    for where, reason in reasons.items():
+        print(f"{where}: {reason}")
+    assert all(len(reason) > 8 for reason in reasons.values())
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert len(local) > 5
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_is_short():
+    words = (ROOT / "README.md").read_text(encoding="utf-8").split()
+    assert len(words) <= 900
