@@ -8,21 +8,21 @@ from pages import PAGES, ROOT, check_output, read_blocks, run_block
 
 # What pages use of a clone
 CLONE = ("configs", "projects/ner/assets", "projects/ner/scripts")
-# Their Python blocks train, or embed a lot.
-SLOW: set = set()
 
 BLOCKS = {str(path.relative_to(ROOT)): read_blocks(path) for path in PAGES}
 
 
-def _parameters():
-    for name, blocks in BLOCKS.items():
-        run = [block for block in blocks if block.reason is None]
-        if run:
-            is_slow = name in SLOW or any(block.language == "bash" for block in run)
-            yield pytest.param(name, marks=[pytest.mark.slow] if is_slow else [], id=name)
+def _pages_with_blocks():
+    """Those with commands are slow: each starts a process."""
+    run = {name: [b for b in blocks if b.reason is None] for name, blocks in BLOCKS.items()}
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] * any(b.language == "bash" for b in blocks))
+        for name, blocks in run.items()
+        if blocks
+    ]
 
 
-@pytest.mark.parametrize("name", _parameters())
+@pytest.mark.parametrize("name", _pages_with_blocks())
 def test_all_blocks_of_a_page_run(name, tmp_path, monkeypatch):
     """In order, in a folder that is a clone's root to them. Python's share their names."""
     for part in CLONE:
