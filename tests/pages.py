@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = ("python", "bash")
-_REASON = re.compile(r"^(?:% |<!-- )not run: (.+?)(?: -->)?$")
+# The README's tests are run by .ci/run.
+_REASON = re.compile(r"^(?:%|<!--) (?:not run: )?(?P<reason>.+?)(?: -->)?$")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
@@ -39,22 +41,18 @@ class Block(NamedTuple):
 def read_blocks(path):
     """The blocks of a page that a reader could run. The line ``% not run: REASON`` (a comment of
     MyST, or one of HTML) stands right before one that can't be."""
-    tokens = MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    lines, tokens = text.splitlines(), MarkdownIt("commonmark").parse(text)
     blocks = []
-    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None]):
-        if token.type != "fence" or token.info not in RUN:
-            continue
-        reason = output = None
-        i = tokens.index(token)
-        for text in (before, tokens[i - 2] if i > 1 else None):
-            # A comment of MyST is a paragraph to others: its text is the token before its end.
-            if text is not None and text.type in ("inline", "html_block"):
-                match = _REASON.match(text.content.strip().splitlines()[-1])
-                reason = match[1] if match else reason
-                break
-        if after is not None and after.type == "fence" and after.info == "output":
-            output = after.content
-        blocks.append(Block(token.info, token.content, token.map[0] + 2, reason, output))
+    for token, after in pairwise([*tokens, None]):
+        if token.type == "fence" and token.info in RUN:
+            first = token.map[0]
+            reason = _REASON.match(lines[first - 1].strip())
+            is_shown = after is not None and after.type == "fence" and after.info == "output"
+            output = after.content if is_shown else None
+            blocks.append(
+                Block(token.info, token.content, first + 2, reason and reason["reason"], output)
+            )
     return blocks
 
 

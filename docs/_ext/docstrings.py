@@ -8,11 +8,14 @@ that: ``:param name: text``.
 import inspect
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sphinx.application import Sphinx
 
-_FIELD = re.compile(r"^(?P<names>\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: \((?P<type>.+?)\))?: (?P<text>.*)$")
+_FIELD = re.compile(
+    r"^(?P<names>\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: \((?P<type>.+?)\))?: (?P<text>.*)$"
+)
 _RESULT = re.compile(r"^(?P<kind>RETURNS|YIELDS|RAISES)(?: (?P<errors>[\w, ]+))?: (?P<text>.*)$")
 
 
@@ -54,10 +57,8 @@ def parse(docstring: str, arguments: set[str]) -> list[Field]:
 def arguments_of(target: Any) -> set[str]:
     """The names that the docstring of a function or a class explains."""
     names = set(getattr(target, "__annotations__", ()))
-    try:
+    with suppress(TypeError, ValueError):  # of what isn't a function or a class
         names |= set(inspect.signature(target).parameters)
-    except (TypeError, ValueError):
-        pass
     return names - {"self", "cls", "return"}
 
 
