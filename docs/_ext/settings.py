@@ -6,6 +6,7 @@ a section's schema: each of its fields.
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,8 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 
 class Settings(SphinxDirective):
-    """The argument is ``module:name``; the option ``block`` the first lines of the config's block,
-    such as ``components.elmo.model @architectures = "spacy-elmo.BiLM.v1"``."""
+    """The argument is ``module:name``; the content the first lines of the block in a config."""
 
     required_arguments = 1
     has_content = True
@@ -42,10 +42,16 @@ def _page(target: Any, block: list[str]) -> Iterator[str]:
     for field in fields:
         text = "\n".join(field.lines).replace("``", "`")
         if field.kind == "text":
-            yield from ["", text, ""]
+            yield from ["", _without_name(text), ""]
         elif field.kind == "param":
             joined = text.replace("\n", " ")
             yield from [", ".join(f"`{name}`" for name in field.names), f": {joined}", ""]
+
+
+def _without_name(text: str) -> str:
+    """A docstring may begin with the name of its section or function, which is the heading here."""
+    rest = re.sub(r"^(?:`\[\w+\]`|spacy-elmo\.\w+\.v\d)[.:] ?", "", text)
+    return rest[:1].upper() + rest[1:] if rest != text else text
 
 
 def _defaults(target: Any) -> Iterator[str]:
