@@ -19,10 +19,7 @@ smartquotes = False  # '"float32"' is a value, not a word
 # Markdown
 myst_enable_extensions = ["deflist", "fieldlist"]
 myst_heading_anchors = 3
-suppress_warnings = [
-    "myst.header",  # included files begin where their page has come to
-    "toc.empty_glob",  # "*" in an index is for pages that it doesn't name
-]
+suppress_warnings = ["myst.header"]  # included files begin where their page has come to
 
 # Docstrings
 autodoc_member_order = "bysource"
