@@ -68,7 +68,8 @@ def run_block(block, path, folder, namespace):
             exec(compile(tree, str(path), "exec"), namespace)
         return printed.getvalue()
     binaries = str(Path(sys.executable).parent)
-    environment = os.environ | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    programs = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": programs, "ANSI_COLORS_DISABLED": "1"}  # that of wasabi
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block.code],
         cwd=folder,
