@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from importlib.metadata import distribution
 
 import pytest
 from pages import PAGES, ROOT, check_output, read_blocks, run_block
@@ -50,6 +51,17 @@ def test_blocks_that_are_not_run_say_why():
     for where, reason in reasons.items():
         print(f"{where}: {reason}")
     assert all(len(reason) > 4 for reason in reasons.values())
+
+
+def test_whatever_a_config_can_name_is_in_the_reference():
+    names = {
+        entry.name
+        for entry in distribution("spacy-elmo").entry_points
+        if entry.value.startswith("spacy_elmo.") and entry.name.startswith("spacy-elmo.")
+    }
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference").glob("*.md")]
+    assert len(names) > 9
+    assert {name for name in names if not any(name in page for page in pages)} == set()
 
 
 def test_links_of_the_readme_lead_somewhere():

@@ -1,4 +1,4 @@
-"""``{command-help} NAME``: a command of ``python -m spacy elmo``, from what its ``--help`` is made
+"""``{command-help}``: all commands of ``python -m spacy elmo``, from what their ``--help`` is made
 of."""
 
 import inspect
@@ -19,17 +19,15 @@ _TYPES = {str: "TEXT", int: "INTEGER", float: "FLOAT", Path: "PATH"}
 
 
 class CommandHelp(SphinxDirective):
-    """Without content; the argument is a command's name."""
-
-    required_arguments = 1
+    """Without arguments; a section for each command."""
 
     def run(self) -> list[nodes.Node]:
-        callbacks = {command.name: command.callback for command in elmo_cli.registered_commands}
-        name = self.arguments[0]
-        return self.parse_text_to_nodes("\n".join(_page(name, callbacks[name])))
+        commands = elmo_cli.registered_commands
+        lines = [line for c in commands for line in _section(str(c.name), c.callback)]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
-def _page(name: str, callback: Any) -> Iterator[str]:
+def _section(name: str, callback: Any) -> Iterator[str]:
     """YIELDS: Lines of Markdown."""
     types = get_type_hints(callback)
     parameters = inspect.signature(callback).parameters.items()
@@ -37,7 +35,16 @@ def _page(name: str, callback: Any) -> Iterator[str]:
     options = {key: p.default for key, p in parameters if isinstance(p.default, OptionInfo)}
     names = {key: _metavar(key, info, types[key]) for key, info in arguments.items()}
     usage = " ".join(["python -m spacy elmo", name, *names.values(), "[OPTIONS]"])
-    yield from ["```text", usage, "```", "", _escape(inspect.getdoc(callback) or ""), ""]
+    yield from [
+        f"## {name}",
+        "",
+        "```text",
+        usage,
+        "```",
+        "",
+        _escape(inspect.getdoc(callback) or ""),
+        "",
+    ]
     for key, info in arguments.items():
         yield from [f"`{names[key]}`", f": {_text(info)}", ""]
     for key, info in options.items():
