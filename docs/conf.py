@@ -14,7 +14,7 @@ version = release = spacy_elmo.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "command_help", "settings"]
 exclude_patterns = ["_ext", "_static"]
-smartquotes = False  # '"float32"' is a value, not a word
+smartquotes_action = "D"  # dashes; quotes are those of values
 
 # Markdown
 myst_enable_extensions = ["deflist", "fieldlist"]
