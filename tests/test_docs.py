@@ -74,3 +74,55 @@ def test_links_of_the_readme_lead_somewhere():
 def test_the_readme_is_short():
     words = (ROOT / "README.md").read_text(encoding="utf-8").split()
     assert len(words) <= 900
+
+
+@pytest.mark.parametrize(
+    ("printed", "is_right"),
+    [
+        ("bank 0.77\n(3, 256)\n", True),
+        ("bank  0.78\n(3, 256)\n", True),  # rounded on another machine
+        ("bank 0.87\n(3, 256)\n", False),
+        ("river 0.77\n(3, 256)\n", False),
+        ("bank 0.77\n(4, 256)\n", False),
+        ("bank 0.77\n(3, 256)\nmore\n", False),
+    ],
+)
+def test_what_a_block_prints_is_compared(printed, is_right):
+    expected = "bank 0.77\n(3, 256)\n"
+    if is_right:
+        check_output(expected, printed, "page")
+    else:
+        with pytest.raises(AssertionError):
+            check_output(expected, printed, "page")
+
+
+def test_three_dots_stand_for_anything():
+    check_output("…\nMix of ner …\n", "Layers 3\nMix of ner 0.3, 0.4\n", "page")
+    with pytest.raises(AssertionError):
+        check_output("…\nMix of ner …\n", "Layers 3\n", "page")
+
+
+def test_blocks_of_a_page(tmp_path):
+    lines = [
+        "```python",
+        "1",
+        "```",
+        "",
+        "% not run: no network",
+        "```bash",
+        "ls",
+        "```",
+        "```output",
+    ]
+    (tmp_path / "page.md").write_text("\n".join([*lines, "a", "```", "```ini", "b", "```"]))
+    first, second = read_blocks(tmp_path / "page.md")
+    assert first == ("python", "1\n", 2, None, None)
+    assert second == ("bash", "ls\n", 7, "no network", "a\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_a_command_that_fails_is_told_with_its_page(tmp_path):
+    (tmp_path / "page.md").write_text("```bash\necho no\nfalse\n```\n")
+    [block] = read_blocks(tmp_path / "page.md")
+    with pytest.raises(AssertionError, match=r"page\.md, line 2:\nno"):
+        run_block(block, tmp_path / "page.md", tmp_path, {})
