@@ -10,6 +10,7 @@ from pages import PAGES, ROOT, check_output, read_blocks, run_block
 
 # What pages use of a clone
 CLONE = ("configs", "projects/ner/assets", "projects/ner/scripts")
+SLOW = {"docs/how_to/fine_tune_or_freeze.md"}  # trains
 
 BLOCKS = {str(path.relative_to(ROOT)): read_blocks(path) for path in PAGES}
 
@@ -18,8 +19,9 @@ def _pages_with_blocks():
     """Those with commands are slow: each starts a process."""
     run = {name: [b for b in blocks if b.reason is None] for name, blocks in BLOCKS.items()}
     return [
-        pytest.param(name, marks=[pytest.mark.slow] * any(b.language == "bash" for b in blocks))
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW or starts else [])
         for name, blocks in run.items()
+        for starts in [any(block.language == "bash" for block in blocks)]
         if blocks
     ]
 
