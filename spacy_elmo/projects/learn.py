@@ -1,9 +1,10 @@
 """``python -m spacy_elmo.projects learn``"""
 
 import shutil
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict
 
 import spacy
 import torch
@@ -43,77 +44,81 @@ def learn(
         torch.set_num_threads(1)
     try:
         base = load_config(config, overrides=parse_config_overrides(context.args))
-        trainings = [
-            (float(share), int(seed), system)
-            for share in shares.split(",")
-            for seed in seeds.split(",")
-            for system in systems.split(",")
-        ]
-        unknown = {system for *_, system in trainings} - set(SYSTEMS)
-        if unknown:
-            raise ValueError(f"--systems: {min(unknown)!r} is none of {', '.join(SYSTEMS)}.")
-        for share, seed, system in trainings:
-            changed = SYSTEMS[system](base)
-            changed["system"]["seed"] = seed
-            run = _train(system, changed, corpus, output, metrics, share, seed, gpu_id)
-            texts = f"{run.n_texts} texts"
-            scores = ", ".join(
-                f"{key} {100 * run.scores[key]:.1f}" for key in _main_scores(base, run)
-            )
-            msg.good(f"{system}, {texts}, seed {seed}: {scores}")
+        material = Material(base, corpus, output, metrics, gpu_id)
+        for name in systems.split(","):
+            if name not in SYSTEMS:
+                raise ValueError(f"--systems: {name!r} is none of {', '.join(SYSTEMS)}.")
+        for share in map(float, shares.split(",")):
+            for seed in map(int, seeds.split(",")):
+                for name in systems.split(","):
+                    _report(_train(material, name, share, seed), base)
     except (ValueError, OSError) as error:
         msg.fail("Can't train", str(error), exits=1)
 
 
-def _train(
-    system: str,
-    config: Config,
-    corpus: Path,
-    output: Path,
-    metrics: Path,
-    share: float,
-    seed: int,
-    gpu_id: int,
-) -> Run:
-    """Train and score one pipeline, unless that has been done."""
-    docs = draw(read_docs(corpus / "train.spacy", spacy.blank("en").vocab), share, seed)
-    if not count_labels(docs):
-        raise ValueError(f"A share of {share:g} of {corpus / 'train.spacy'} has no labels.")
-    fingerprint = _fingerprint(config, [corpus / f"{part}.spacy" for part in _PARTS])
-    run = Run(system, len(docs), share, seed, {}, fingerprint)
-    done = metrics / f"{run.name}.json"
-    if done.exists() and (output / run.name / "model-best").exists():
-        earlier = read_run(done)
-        if earlier.fingerprint == fingerprint:
-            return earlier
-    folder = output / run.name
-    shutil.rmtree(folder, ignore_errors=True)  # of another config or of other texts
-    write_docs(docs, folder / "train.spacy")
+class Material:
+    """What all trainings of a command share. Scores in the folder that were measured with another
+    config or on other texts are deleted: they don't belong beside those to come.
+
+    config: With ELMo beside spaCy's features.
+    corpus: Folder of train, dev and test.spacy.
+    output: Folder for pipelines.
+    metrics: Folder for scores.
+    gpu_id: -1 for CPU.
+    RAISES ValueError: There are no training texts.
+    """
+
+    def __init__(
+        self, config: Config, corpus: Path, output: Path, metrics: Path, gpu_id: int
+    ) -> None:
+        self.config, self.output, self.metrics, self.gpu_id = config, output, metrics, gpu_id
+        self.parts = {part: corpus / f"{part}.spacy" for part in ("train", "dev", "test")}
+        self.texts = read_docs(self.parts["train"], spacy.blank("en").vocab)
+        self.fingerprint = self._fingerprint()
+        for path in metrics.glob("*.json"):
+            if read_run(path).fingerprint not in ("", self.fingerprint):
+                path.unlink()
+
+    def _fingerprint(self) -> str:
+        config = self.config.copy()
+        config["system"]["seed"] = 0  # is in each run's name
+        digest = sha256(config.to_str().encode())
+        for path in self.parts.values():
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+def _train(material: Material, system: str, share: float, seed: int) -> Run:
+    """Train and score one pipeline, unless that has been done.
+
+    RAISES ValueError: The share is too small.
+    """
+    texts = draw(material.texts, share, seed)
+    if not count_labels(texts):
+        raise ValueError(f"A share of {share:g}: its {len(texts)} texts have no labels.")
+    run = Run(system, len(texts), share, seed, {}, material.fingerprint)
+    folder = material.output / run.name
+    done = material.metrics / f"{run.name}.json"
+    if done.exists() and (folder / "model-best").exists():
+        return read_run(done)
+    shutil.rmtree(folder, ignore_errors=True)
+    write_docs(texts, folder / "train.spacy")
+    config = SYSTEMS[system](material.config)
+    config["system"]["seed"] = seed
+    config["paths"]["train"] = str(folder / "train.spacy")
+    config["paths"]["dev"] = str(material.parts["dev"])
     config.to_disk(folder / "config.cfg")
-    paths = {"paths.train": folder / "train.spacy", "paths.dev": corpus / "dev.spacy"}
-    overrides = {name: str(path) for name, path in paths.items()}
-    train_pipeline(folder / "config.cfg", folder, use_gpu=gpu_id, overrides=overrides)
+    train_pipeline(folder / "config.cfg", folder, use_gpu=material.gpu_id)
     shutil.rmtree(folder / "model-last")
-    run = Run(**{**run.__dict__, "scores": score_pipeline(folder / "model-best", _test(corpus))})
-    run.write(metrics)
+    scores = score_pipeline(folder / "model-best", material.parts["test"])
+    run = replace(run, scores=scores)
+    run.write(material.metrics)
     return run
 
 
-_PARTS = ("train", "dev", "test")
-
-
-def _test(corpus: Path) -> Path:
-    return corpus / "test.spacy"
-
-
-def _fingerprint(config: Config, paths: List[Path]) -> str:
-    digest = sha256(config.to_str().encode())
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _main_scores(config: Config, run: Run) -> List[str]:
-    """Those that the config weighs, as far as there are any."""
+def _report(run: Run, config: Config) -> None:
+    """Print the scores that the config weighs."""
     weights: Dict[str, float] = config["training"]["score_weights"]
-    return [name for name, weight in weights.items() if weight and name in run.scores]
+    shown = [name for name, weight in weights.items() if weight and name in run.scores]
+    scores = ", ".join(f"{name} {100 * run.scores[name]:.1f}" for name in shown)
+    msg.good(f"{run.system}, {run.n_texts} texts, seed {run.seed}: {scores}")

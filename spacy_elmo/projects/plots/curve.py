@@ -58,5 +58,5 @@ def draw_curve(runs: Sequence[Run], score: str, title: str = "") -> "Figure":
     axes.set_xlabel("training texts" + (" (log scale)" if len(sizes) > 1 else ""))
     axes.set_ylabel(f"{SCORE_TITLES.get(score, score)} (%)")
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower right")
     return figure
