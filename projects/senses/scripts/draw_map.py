@@ -1,6 +1,7 @@
 """Draw all occurrences of one word as a map, a point for each, coloured by sense."""
 
 from pathlib import Path
+from typing import List
 
 import numpy as np
 import typer
@@ -27,12 +28,23 @@ def main(
     figure = new_figure(5.2 * (len(layers) - 1), 4.8)
     panels = figure.subplots(1, len(layers) - 1, squeeze=False)[0]
     for i, axes in enumerate(panels, start=1):
-        own = layers[i][chosen]
+        own = without_forms(layers[i][chosen], [rows[j].tokens[rows[j].index] for j in chosen])
         points = with_umap(own) if umap else principal_components(own)
         draw_map(axes, points, [rows[j].sense for j in chosen], f"{word}, layer {i}")
         axes.set_xlabel("UMAP, no units" if umap else "first principal component")
         axes.set_ylabel("" if umap else "second principal component")
     msg.good(", ".join(map(str, save(figure, output))))
+
+
+def without_forms(vectors: np.ndarray, forms: List[str]) -> np.ndarray:
+    """Of vectors, (n, width), what isn't the mean of the same form: "serve" and "served" would
+    otherwise lie further apart than two senses."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / lengths
+    lower = np.array([form.lower() for form in forms])
+    for form in np.unique(lower):
+        unit[lower == form] -= unit[lower == form].mean(axis=0)
+    return unit
 
 
 def with_umap(vectors: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ def list_features(
 
 
 def _of_vectors() -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000, tol=1e-3))
 
 
 def _of_words() -> Pipeline:

@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 
 
 def principal_components(vectors: np.ndarray) -> np.ndarray:
-    """vectors: (n, width), scaled to the same length here.
+    """vectors: (n, width).
     RETURNS: (n, 2)."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.maximum(lengths, np.finfo("float32").tiny)
-    centred = unit - unit.mean(axis=0)
+    centred = vectors - vectors.mean(axis=0)
     return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
 
 
