@@ -73,7 +73,7 @@ def test_all_runs_where_nothing_else_is(project, tmp_path):
     folder = tmp_path / project.name
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns(*MADE))
     command = [sys.executable, "-m", "weasel", "run", "all", str(folder)]
-    for setting in SHORT[project.name]:
+    for setting in SHORT.get(project.name, ()):
         name, _, value = setting.partition("=")
         command += [f"--vars.{name}", value]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
