@@ -17,7 +17,7 @@ MADE = ("corpus", "training", "metrics", "results", "senseval*", "wnut17", "proj
 
 # What makes a run short, and what it leaves behind.
 SHORT = {
-    "ner": ["max_steps=20", "eval_frequency=20", "shares=0.3,1", "systems=stock,both"],
+    "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "senses": [],
 }
 LEFT = {
