@@ -5,11 +5,13 @@ spaCy's hash embedding, reduced, below convolutions.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from spacy.language import DEFAULT_CONFIG_PRETRAIN_PATH
 from spacy.util import load_config
 from thinc.api import Config
+
+from spacy_elmo.projects.systems import find_composition, without_component, without_elmo
 
 TRANSFORMER = "transformer"
 # As spaCy's quickstart has it for transformers.
@@ -21,47 +23,9 @@ TRANSFORMER_LEARN_RATE = {
 }
 
 
-class Place(NamedTuple):
-    """Where the composition is.
-
-    component: Name of the component that has it.
-    layer: Its name in that component's model, "" for the model itself."""
-
-    component: str
-    layer: str
-
-    def block(self, config: Config) -> dict[str, Any]:
-        """The composition's block."""
-        model = config["components"][self.component]["model"]
-        return model[self.layer] if self.layer else model
-
-
-def find_composition(config: Config) -> Place:
-    """RAISES ValueError: The config hasn't exactly one."""
-    models = {name: block.get("model", {}) for name, block in config["components"].items()}
-    places = [
-        Place(name, layer)
-        for name, model in models.items()
-        for layer, block in (("", model), ("tok2vec", model.get("tok2vec", {})))
-        if block.get("@architectures") == "spacy.Tok2Vec.v2"
-    ]
-    if len(places) != 1:
-        raise ValueError(f"The config has {len(places)} blocks with spacy.Tok2Vec.v2, not one.")
-    return places[0]
-
-
 def with_elmo(config: Config, source: str, frozen: bool = True) -> Config:
     """source: The biLM."""
     return config.merge({"components": {"elmo": {"model": {"source": source, "frozen": frozen}}}})
-
-
-def without_elmo(config: Config) -> Config:
-    """With spaCy's stock tok2vec: the composition without ELMo's layers, the hash embedding alone
-    below the convolutions, which is what ``spacy.HashEmbedCNN.v2`` builds."""
-    changed = _without(config, "elmo")
-    block = find_composition(changed).block(changed)
-    block["embed"] = block["embed"]["*"]["concatenate"]["*"]["hash"]
-    return changed
 
 
 def with_vectors(config: Config, vectors: Path) -> Config:
@@ -118,7 +82,7 @@ def with_tuned_transformer(config: Config, pipeline: Path) -> Config:
     """
     changed = _with_transformer(config, pipeline)
     if "tok2vec" in changed["components"]:
-        changed = _without(changed, "tok2vec")
+        changed = without_component(changed, "tok2vec")
     for block in changed["components"].values():
         if "tok2vec" in block.get("model", {}):
             block["model"]["tok2vec"] = _listener()
@@ -127,16 +91,9 @@ def with_tuned_transformer(config: Config, pipeline: Path) -> Config:
 
 
 def _with_transformer(config: Config, pipeline: Path) -> Config:
-    changed = _without(config, "elmo")
+    changed = without_component(config, "elmo")
     changed["components"][TRANSFORMER] = {"source": str(pipeline)}
     changed["nlp"]["pipeline"].insert(0, TRANSFORMER)
-    return changed
-
-
-def _without(config: Config, component: str) -> Config:
-    changed = config.copy()
-    del changed["components"][component]
-    changed["nlp"]["pipeline"].remove(component)
     return changed
 
 

@@ -73,7 +73,7 @@ SETS = {
             "drugs",
             "ner",
             "ner_drugs",
-            readers.read_entities,
+            readers.read_prodigy,
             _parts("drugs_training.jsonl", "drugs_eval.jsonl"),
         ),
         DataSet(
@@ -101,7 +101,7 @@ SETS = {
             "docs_issues",
             "textcat",
             "textcat_docs_issues",
-            readers.read_answers,
+            readers.read_prodigy,
             _parts("docs_issues_training.jsonl", "docs_issues_eval.jsonl"),
         ),
         DataSet(

@@ -56,7 +56,7 @@ def annotated(end, answer):
 def test_only_accepted_entities_count(tmp_path):
     [[doc]] = read("drugs", tmp_path, annotated(6, "accept") + annotated(6, "reject"))
     assert doc.text == "A pill" and entities(doc) == [("pill", "DRUG")]
-    with pytest.raises(ValueError, match="whole tokens"):
+    with pytest.raises(ValueError, match="whole words"):
         read("drugs", tmp_path, annotated(4, "accept"))
 
 
@@ -101,7 +101,7 @@ def load(path):
 
 
 def test_held_out_documents_are_whole_and_always_the_same():
-    from worth.parts import hold_out
+    from spacy_elmo.projects.corpora.split import hold_out
 
     documents = [[f"{i}.{j}" for j in range(size)] for i, size in enumerate([60, 5, 6, 5, 24])]
     kept, held = hold_out(documents)

@@ -1,0 +1,1 @@
+"""Pictures in one style, a file for each kind."""
