@@ -73,6 +73,7 @@ def page_command(arguments: List[str], port: Optional[int], browser: bool) -> Li
         "server.headless": str(not browser).lower(),
         "server.showEmailPrompt": "false",
         "server.fileWatcherType": "none",
+        "client.toolbarMode": "minimal",
         "browser.gatherUsageStats": "false",
         **({} if port is None else {"server.port": str(port)}),
     }

@@ -72,6 +72,10 @@ class Index:
         """The rows of a word, whichever of its letters are capitals: (n_occurrences,), sorted."""
         return np.flatnonzero(np.isin(self.store.tokens, self._ids.get(word.lower(), [])))
 
+    def count(self, word: str) -> int:
+        """How many rows a word has."""
+        return int(self.store.counts[self._ids.get(word.lower(), [])].sum())
+
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """rows: (n,). RETURNS: (n_layers + 1, n, width) float32."""
         return np.stack([layer[rows].astype("float32") for layer in self.layers])

@@ -25,7 +25,7 @@ from spacy_elmo.explore.subject import softmax
 from spacy_elmo.pretraining.evaluation import Occurrence, Substitute, Surprisal
 from spacy_elmo.urls import shown
 
-EXAMPLE = "We sat on the bank of the river and watched the boats."
+EXAMPLE = "She sat on the bank and fished."
 N_SUBSTITUTES = 5
 LIMIT = 5.0  # of a slider
 COMPARED = ("all words", "the same word", "other words")
@@ -61,7 +61,7 @@ def main(source: str, directory: str, lang: str) -> None:
     """source, lang: As ``open_subject`` takes them. directory: The index's."""
     st.set_page_config(page_title="spacy-elmo", layout="wide")
     subject, index = read(source, directory, lang)
-    st.title("What does this biLM know of words in context?")
+    st.header("What does this biLM know of words in context?")
     st.caption(
         f"{shown(source)}: {subject.n_layers} layers of width {subject.bilm.config.width} · "
         f"{index.n_rows:,} words of text in {index.store.n_sentences:,} sentences"
@@ -69,7 +69,7 @@ def main(source: str, directory: str, lang: str) -> None:
     weights = choose_weights(subject)
     text = st.text_input("A sentence", EXAMPLE, key="text")
     sentences = read_sentences(source, text, subject)
-    chosen = choose_word([words for words, _ in sentences])
+    chosen = choose_word([words for words, _ in sentences], index)
     if chosen is None:
         st.info("Type a sentence, and choose one of its words.")
         return
@@ -113,17 +113,20 @@ def choose_weights(subject: Subject) -> np.ndarray:
     return weights
 
 
-def choose_word(sentences: list[list[str]]) -> Optional[tuple[int, int]]:
+def choose_word(sentences: list[list[str]], index: Index) -> Optional[tuple[int, int]]:
     """Buttons. RETURNS: Sentence and position of a word; None if there is none."""
     places = [(i, j) for i, words in enumerate(sentences) for j in range(len(words))]
     if not places:
         return None
-    longest = max(range(len(places)), key=lambda k: len(sentences[places[k][0]][places[k][1]]))
+    words = [sentences[i][j] for i, j in places]
     chosen = st.pills(
         "A word of it",
         range(len(places)),
-        format_func=lambda k: sentences[places[k][0]][places[k][1]],
-        default=longest,
+        format_func=words.__getitem__,
+        # At first a long word, of which there is a map.
+        default=max(
+            range(len(places)), key=lambda k: (index.count(words[k]) >= MIN_POINTS, len(words[k]))
+        ),
         key=f"word in {sentences}",  # other sentences, other buttons
     )
     return None if chosen is None else places[chosen]

@@ -51,6 +51,7 @@ def test_rows_of_a_word_with_and_without_capitals(index):
     expected = [i for i, word in enumerate(words) if word in ("bank", "Bank")]
     assert index.rows_of("BANK").tolist() == expected
     assert index.rows_of("shore").tolist() == []
+    assert index.count("bAnk") == len(expected) == 5 and index.count("shore") == 0
 
 
 def test_built_once(subject, directory, texts, cache, monkeypatch):
