@@ -20,7 +20,7 @@ _CELL = (
 
 
 def around(occurrence: Occurrence, n: int = CONTEXT) -> tuple[str, str, str]:
-    """The words before an occurrence, its word, and those behind it."""
+    """The words before an occurrence, its word, and those after it."""
     words, position = occurrence
     start, end = max(position - n, 0), position + 1 + n
     before = " ".join([*(["…"] if start else []), *words[start:position]])
@@ -60,7 +60,7 @@ def predictions_html(
         style = f"background:rgba(228,87,46,{strength:.2f});padding:0 .3rem;border-radius:.2rem"
         name = escape(word) if surprisal.known[i] else f"{escape(word)} <i>(unknown)</i>"
         others = ", ".join(
-            f"{escape(other.word)}&nbsp;<small>{other.probability:.0%}</small>"
+            f"{escape(other.word)}&nbsp;<small>{_percent(other.probability)}</small>"
             for other in substitutes[i]
         )
         rows.append(
@@ -70,11 +70,15 @@ def predictions_html(
         rows,
         (
             "Word",
-            "Bits after what is before",
-            "Bits before what is behind",
+            "Bits, by the words before",
+            "Bits, by the words after",
             "What the biLM would have put",
         ),
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.005 else "&lt;1%"
 
 
 def layer_name(layer: int) -> str:

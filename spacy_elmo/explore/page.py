@@ -173,13 +173,15 @@ def show_map(index: Index, place: Occurrence, query: np.ndarray, weights: np.nda
     word = place.words[place.position]
     rows = index.rows_of(word)
     if len(rows) < MIN_POINTS:
-        st.info(f"'{word}' is {len(rows)} times in the texts: a map needs {MIN_POINTS}.")
+        st.info(
+            f"A map needs {MIN_POINTS} times '{word}' in the texts. They have it {len(rows)} times."
+        )
         return
     drawn = project(index, rows, weights, query)
     st.caption(
         f"{len(drawn.rows):,} of {len(rows):,} occurrences of '{word}' by the mix, in the two "
         f"directions in which they differ most ({drawn.share:.0%} of the variance). The diamond is "
-        "the word in your sentence. A point tells its sentence."
+        "the word in your sentence. Point at a dot to read its sentence."
     )
     st.altair_chart(map_chart(index, drawn, place))
 

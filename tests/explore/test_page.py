@@ -85,7 +85,7 @@ def test_what_there_is_not(open_page, source):
     assert any("no softmax" in line for line in lines)
     assert any("A pipeline in place of the biLM" in line for line in lines)
     choose(page, 1)
-    assert any("'left' is 1 times" in element.value for element in page.info)
+    assert any("They have it 1 times" in element.value for element in page.info)
     page.text_input(key="text").set_value(" ").run()
     assert not page.exception and "Type a sentence" in page.info[0].value
 
