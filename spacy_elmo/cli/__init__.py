@@ -7,6 +7,7 @@ from .convert import convert
 from .download import download
 from .embed import embed
 from .evaluate import evaluate
+from .explore import explore
 from .info import info
 from .init_config import init_config
 from .pretrain import pretrain
@@ -26,6 +27,7 @@ elmo_cli.command(
     "pretrain", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )(pretrain)
 elmo_cli.command("evaluate")(evaluate)
+elmo_cli.command("explore")(explore)
 elmo_cli.command("init-config")(init_config)
 app.add_typer(elmo_cli)  # spaCy loads the entry point and leaves it to the module to do this
 
