@@ -1,9 +1,8 @@
 """``python -m spacy elmo info``"""
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple, cast
+from typing import Any, Dict, Iterator, Tuple, cast
 
-import numpy as np
 import spacy
 import typer
 from thinc.api import Model
@@ -11,7 +10,7 @@ from wasabi import msg
 
 from ..api import BiLM
 from ..component import Elmo
-from ..layers import BiLMShim, ElmoListener
+from ..layers import BiLMShim, ElmoListener, read_mix
 from ..urls import shown
 from ._card import bilm_rows, card_rows
 from ._help import SOURCE
@@ -56,9 +55,8 @@ def _pipeline_tables(path: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
 
 
 def _mix(model: Model) -> str:
-    """The factor of each layer in a scalar mix: gamma * softmax(s), or what was set."""
-    factors: Optional[Any] = model.attrs["settings"].weights
-    if factors is None:
-        shares = np.exp(model.ops.to_numpy(model.get_param("s")).astype("float64"))
-        factors = model.ops.to_numpy(model.get_param("gamma")) * shares / shares.sum()
-    return ", ".join(f"{factor:.3f}" for factor in factors)
+    """The factor of each layer in a mix."""
+    mix = read_mix(model)
+    if mix is None:
+        return "none: the layers are side by side"
+    return ", ".join(f"{mix.gamma * share:.3f}" for share in mix.shares)

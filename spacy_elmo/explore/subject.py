@@ -1,16 +1,15 @@
 """What is looked into: a biLM, and where it is a pipeline's, the mixes that were learned there."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, cast
+from typing import NamedTuple, Optional, cast
 
 import numpy as np
 import spacy
 from spacy.util import is_package
-from thinc.api import Model
 
 from ..api import BiLM
 from ..component import Elmo
-from ..layers import BiLMShim, ElmoListener
+from ..layers import BiLMShim, ElmoListener, read_mix
 from ..pretraining.corpus import Tokenization
 from ..pretraining.corpus.tokenization import SentenceEncoder
 
@@ -88,24 +87,8 @@ def _mixes_of(elmo: Elmo) -> list[LearnedMix]:
         models += [
             (name if len(mixes) == 1 else f"{name} {i}", mix) for i, mix in enumerate(mixes, 1)
         ]
-    read = [read_mix(name, model) for name, model in models]
-    return [mix for mix in read if mix is not None]
-
-
-def read_mix(name: str, model: Model[Any, Any]) -> Optional[LearnedMix]:
-    """Read what a scalar mix has learned.
-
-    name: The component's name.
-    model: The scalar mix.
-    RETURNS: None if it puts the layers side by side, which has no weights.
-    """
-    settings = model.attrs["settings"]
-    if settings.weights is not None:
-        return LearnedMix(name, np.array(settings.weights, "float64"), 1.0)
-    if settings.combine == "concatenate":
-        return None
-    s = model.ops.to_numpy(cast(Any, model.get_param("s"))).astype("float64")
-    return LearnedMix(name, softmax(s), float(cast(Any, model.get_param("gamma"))[0]))
+    read = [(name, read_mix(model)) for name, model in models]
+    return [LearnedMix(name, *mix) for name, mix in read if mix is not None]
 
 
 def softmax(s: np.ndarray) -> np.ndarray:

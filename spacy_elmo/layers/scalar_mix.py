@@ -2,7 +2,7 @@
 them side by side, for the layer that follows to weight value by value."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, List, Literal, Optional, Tuple, cast
+from typing import Any, Callable, List, Literal, NamedTuple, Optional, Tuple, cast
 
 import numpy as np
 from thinc.api import Model
@@ -88,6 +88,32 @@ def start_mix(model: Model[InT, OutT], start: ScalarMixConfig, *, anew: bool = F
             model.set_param(name, param)
             if model.has_grad(name):  # of the weights as they were
                 model.set_grad(name, model.ops.alloc1f(len(param)))
+
+
+class MixWeights(NamedTuple):
+    """What a mix makes of the layers: gamma * sum_j shares_j * h_j.
+
+    shares: (n_layers + 1,) float64, which add up to 1 unless they were set.
+    gamma: The factor of the whole."""
+
+    shares: np.ndarray
+    gamma: float
+
+
+def read_mix(model: Model[InT, OutT]) -> Optional[MixWeights]:
+    """Read what a scalar mix has learned, or what was set.
+
+    RETURNS: None if there are no weights: the layers are put side by side, or there have been none
+        yet.
+    """
+    settings: MixSettings = model.attrs["settings"]
+    if settings.weights is not None:
+        return MixWeights(np.array(settings.weights, "float64"), 1.0)
+    if not model.has_param("s"):
+        return None
+    s = model.ops.to_numpy(cast(Floats1d, model.get_param("s"))).astype("float64")
+    powers = np.exp(s - s.max())
+    return MixWeights(powers / powers.sum(), float(cast(Floats1d, model.get_param("gamma"))[0]))
 
 
 def output_width(model: Model[InT, OutT], config: BiLMConfig) -> int:

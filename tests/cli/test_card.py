@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import spacy
 from helpers import LISTENER, save_tiny_bilm, textcat_pipeline
+from spacy.training import Example
 
 from spacy_elmo import BiLM
 from spacy_elmo.cli._card import find_licence, find_vocabulary_size
@@ -47,7 +48,7 @@ def test_vocabulary_size(tmp_path):
 
 def test_info_tells_the_licence_of_the_bundled_model(run):
     _, output = run("info", "en_small")
-    assert "Licence MIT for the weights; the textbooks ask to be named, as above" in output
+    assert "Licence MIT for the weights; several texts ask to be named, as below" in output
     assert "Vocabulary any word" in output
 
 
@@ -90,6 +91,19 @@ def test_info_of_a_mix_that_was_set(run, tmp_path):
     nlp.initialize()
     nlp.to_disk(tmp_path / "pipeline")
     assert "Mix 0.000, 0.000, 1.000" in run("info", tmp_path / "pipeline")[1]
+
+
+def test_info_of_layers_side_by_side(run, tmp_path):
+    nlp = spacy.blank("en")
+    source = save_tiny_bilm(tmp_path / "bilm")
+    nlp.add_pipe("elmo", config={"model": {"source": source}})
+    listener = {"@architectures": "spacy-elmo.ElmoListener.v1", "combine": "concatenate"}
+    nlp.add_pipe("tagger", config={"model": {"tok2vec": listener}}).add_label("X")
+    doc = nlp.make_doc("a")
+    nlp.initialize(lambda: [Example.from_dict(doc, {"tags": ["X"]})])
+    nlp.to_disk(tmp_path / "pipeline")
+    output = run("info", tmp_path / "pipeline")[1]
+    assert "Mix of tagger none: the layers are side by side" in output
 
 
 def test_info_of_a_pipeline_without_elmo(run, tmp_path):

@@ -10,6 +10,7 @@ from spacy.language import Language
 from wasabi import msg
 
 from ...component import Elmo
+from ...layers import read_mix
 from .style import COLOURS, new_figure, plain, save
 
 if TYPE_CHECKING:
@@ -56,10 +57,9 @@ def read_mixes(nlp: Language) -> list[Mix]:
             continue
         for node in pipe.model.walk():
             if node.name == "scalar_mix" and node.has_param("s"):
-                scores = np.asarray(node.ops.to_numpy(node.get_param("s")))
-                shares = np.exp(scores - scores.max())
-                gamma = float(node.ops.to_numpy(node.get_param("gamma"))[0])
-                mixes.append(Mix(name, shares / shares.sum(), gamma))
+                mix = read_mix(node)
+                if mix is not None:
+                    mixes.append(Mix(name, *mix))
     if not mixes:
         raise ValueError(
             "No component of the pipeline has learned a mix of layers: none has an ElmoListener "
