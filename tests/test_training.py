@@ -36,7 +36,7 @@ class RecordingOptimizer:
         self.gradients = {}
         self.n_calls = 0
 
-    def __call__(self, key, weights, gradient):
+    def __call__(self, key, weights, gradient, lr_scale=1.0):
         self.n_calls += 1
         self.gradients[key] = gradient.copy()
         return weights, np.zeros_like(gradient)

@@ -13,16 +13,27 @@ from weasel.util import load_project_config
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = sorted(path.parent for path in ROOT.glob("projects/*/project.yml"))
-MADE = ("corpus", "training", "metrics", "results", "senseval*", "wnut17", "project.lock")
+MADE = (
+    "corpus",
+    "training",
+    "metrics",
+    "results",
+    "pipelines",
+    "senseval*",
+    "wnut17",
+    "project.lock",
+)
 
 # What makes a run short, and what it leaves behind.
 SHORT = {
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "senses": [],
+    "serve": ["requests=40", "at_once=8"],
 }
 LEFT = {
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/weights.svg"],
     "senses": ["results/own/scores.md", "results/own/scores.png", "results/own/map.svg"],
+    "serve": ["metrics/load.md", "results/latency.svg"],
 }
 
 

@@ -15,8 +15,8 @@ pytest.importorskip("prometheus_client")
 from fastapi.testclient import TestClient
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "serve"))
-from serve.app import Limits, make_app
-from serve.batcher import Batcher, Busy
+from text_server.app import Limits, make_app
+from text_server.batcher import Batcher, Busy
 
 
 @pytest.fixture(scope="module")

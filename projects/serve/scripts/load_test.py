@@ -11,9 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import typer
+
+Figures = dict[str, Any]
 
 SENTENCE = "the bank lends money to people who sit by the river and count 20 euros or dollars"
 
@@ -31,7 +34,7 @@ def main(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "serve", str(pipeline), "--port", str(port)]
+    command = [sys.executable, "-m", "text_server", str(pipeline), "--port", str(port)]
     server = subprocess.Popen(command)
     try:
         figures = asyncio.run(measure(f"http://127.0.0.1:{port}", texts, at_once, server))
@@ -48,7 +51,7 @@ def main(
 
 async def measure(
     url: str, texts: list[str], at_once: int, server: "subprocess.Popen[bytes]"
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Figures]:
     """RETURNS: Figures of each load."""
     limits = httpx.Limits(max_connections=at_once)
     async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
@@ -72,8 +75,8 @@ async def until_ready(client: httpx.AsyncClient, server: "subprocess.Popen[bytes
     raise SystemExit("The server doesn't answer.")
 
 
-async def load(client: httpx.AsyncClient, texts: list[str], at_once: int) -> dict[str, float]:
-    """RETURNS: Requests a second, and the seconds from request to answer."""
+async def load(client: httpx.AsyncClient, texts: list[str], at_once: int) -> Figures:
+    """RETURNS: Requests a second, and the seconds from request to answer, in rising order."""
     gate = asyncio.Semaphore(at_once)
 
     async def ask(text: str) -> float:
@@ -88,6 +91,7 @@ async def load(client: httpx.AsyncClient, texts: list[str], at_once: int) -> dic
         "requests_per_second": len(texts) / (time.perf_counter() - start),
         "p50": statistics.median(times),
         "p95": times[int(0.95 * (len(times) - 1))],
+        "times": times,
     }
 
 
@@ -96,7 +100,7 @@ async def load_and_stop(
     texts: list[str],
     at_once: int,
     server: "subprocess.Popen[bytes]",
-) -> dict[str, float]:
+) -> Figures:
     """Tell the server to stop while requests are on their way.
 
     RETURNS: Requests that were answered, that found the door closed, and that were lost: sent, but
@@ -123,7 +127,7 @@ async def load_and_stop(
     return counts
 
 
-def table(figures: dict[str, dict[str, float]]) -> str:
+def table(figures: dict[str, Figures]) -> str:
     """In Markdown."""
     lines = ["| | requests a second | p50, ms | p95, ms |", "|---|---|---|---|"]
     for name, row in figures.items():

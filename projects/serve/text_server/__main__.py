@@ -1,4 +1,4 @@
-"""``python -m serve PIPELINE``"""
+"""``python -m text_server PIPELINE``"""
 
 import spacy
 import typer
