@@ -60,6 +60,22 @@ def _int8_is_exact() -> bool:
     return bool((y == (255 - 128) * INT8_MAX * 64).all())
 
 
+@cache
+def rounds_by_rows() -> bool:
+    """Whether oneDNN's bfloat16 products round a row in another way when it is one of more rows, as
+    they do on processors with AMX, for sums of 512 and more: their blocks depend on both numbers.
+    Tried on a product, once. Only to be asked where they exist."""
+    with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():
+        generator = torch.Generator().manual_seed(0)
+        x, weight = torch.randn(2, 512, 512, generator=generator).to(torch.bfloat16)
+        weight = onednn_layout(weight)
+        whole = onednn_product(x, weight, None)
+        return any(
+            not torch.equal(onednn_product(x[:n_rows], weight, None), whole[:n_rows])
+            for n_rows in (32, 64, 96, 160, 256)
+        )
+
+
 def onednn_layout(weight: Tensor) -> Tensor:
     """A weight as oneDNN's products read it fastest.
 

@@ -3,7 +3,7 @@
 Where oneDNN's kernels aren't there, the same numbers come from plain products.
 """
 
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 import torch
 from torch import Tensor
@@ -15,13 +15,15 @@ from .kernels import (
     onednn_int8_product,
     onednn_layout,
     onednn_product,
+    rounds_by_rows,
 )
 
 
 class PackedWeight(NamedTuple):
     """The weight of a linear map, ready for ``linear``. TorchScript reads it, too.
 
-    kernel: Which product to use: "onednn" or "plain", a space, and the precision.
+    kernel: Which product to use: "onednn", "plain" or "blocks" (oneDNN's, always of as many rows),
+        a space, and the precision.
     weight: Of ``out_features`` x ``in_features`` values, in the kernel's own layout.
     scale: (out_features,): what one step of an int8 weight is worth; empty otherwise.
     zero_point: (out_features,), zeros; empty unless the kernel needs it.
@@ -54,7 +56,10 @@ def pack_weight(weight: Tensor, precision: Precision) -> PackedWeight:
         weight = weight.to(getattr(torch, precision))
         if onednn:
             weight = onednn_layout(weight)
-    return PackedWeight(f"{'onednn' if onednn else 'plain'} {precision}", weight, scale, zero_point)
+    product = "onednn" if onednn else "plain"
+    if onednn and precision == "bfloat16" and rounds_by_rows():
+        product = "blocks"
+    return PackedWeight(f"{product} {precision}", weight, scale, zero_point)
 
 
 def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Tensor:
@@ -69,7 +74,10 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
     """
     kernel = packed.kernel
     n_rows = x.shape[0]
-    missing = round_up(n_rows) - n_rows
+    if kernel == "blocks bfloat16":
+        missing = blocks_of(n_rows) * 64 - n_rows
+    else:
+        missing = round_up(n_rows) - n_rows
     if missing > 0:
         x = torch.nn.functional.pad(x, [0, 0, 0, missing])
     if kernel == "onednn float32":
@@ -78,6 +86,12 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
         return torch.nn.functional.linear(x, packed.weight, bias)[:n_rows]
     if kernel == "onednn bfloat16":
         y = onednn_product(x.to(torch.bfloat16), packed.weight, None).to(x.dtype)
+    elif kernel == "blocks bfloat16":
+        rows = x.to(torch.bfloat16)
+        blocks: List[Tensor] = []
+        for i in range(blocks_of(n_rows)):
+            blocks.append(onednn_product(rows[64 * i : 64 * i + 64], packed.weight, None))
+        y = torch.cat(blocks).to(x.dtype)
     elif kernel == "plain bfloat16":
         y = torch.mm(x.to(torch.bfloat16), packed.weight.t()).to(x.dtype)
     else:
@@ -93,6 +107,11 @@ def linear(x: Tensor, packed: PackedWeight, bias: Optional[Tensor] = None) -> Te
     if bias is not None:
         y.add_(bias)
     return y[:n_rows]
+
+
+def blocks_of(n_rows: int) -> int:
+    """In how many blocks of 64 rows a product is made where it ``rounds_by_rows``."""
+    return (max(n_rows, 1) + 63) // 64
 
 
 def round_up(n_rows: int) -> int:

@@ -33,7 +33,8 @@ def pack(request, monkeypatch):
         elif not has_onednn(CPU, precision):
             pytest.skip("this machine doesn't have it")
         packed = pack_weight(weight, precision)
-        assert packed.kernel == f"{kind} {precision}"
+        kinds = {kind, "blocks"} if (kind, precision) == ("onednn", "bfloat16") else {kind}
+        assert packed.kernel in {f"{name} {precision}" for name in kinds}
         return packed
 
     return pack
@@ -141,7 +142,13 @@ def whole():
     cases = []
     for precision in PRECISIONS:
         if has_onednn(CPU, precision):
-            for out_features, in_features in [(64, 32), (32, 48), (512, 128), (128, 512)]:
+            for out_features, in_features in [
+                (64, 32),
+                (32, 48),
+                (512, 128),
+                (128, 512),
+                (512, 512),
+            ]:
                 packed = pack_weight(random(out_features, in_features, seed=1), precision)
                 x = random(300, in_features)
                 cases.append((packed, x, linear(x, packed)))
