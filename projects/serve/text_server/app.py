@@ -60,8 +60,10 @@ def make_app(nlp: Language, limits: Limits = Limits()) -> FastAPI:
         answer(nlp, [("ready", True)])  # weights are read before the first request
         async with batcher:
             yield
+        print(f"Stopped. {app.state.n_received} requests were received.", flush=True)
 
     app = FastAPI(title="A spaCy pipeline", lifespan=lifespan)
+    app.state.n_received = 0
     app.add_middleware(BodyLimit, max_bytes=limits.body_bytes)
 
     @app.exception_handler(RequestValidationError)
@@ -75,6 +77,7 @@ def make_app(nlp: Language, limits: Limits = Limits()) -> FastAPI:
         request: HTTPRequest, call_next: Callable[[HTTPRequest], Awaitable[Response]]
     ) -> Response:
         start = time.perf_counter()
+        app.state.n_received += request.url.path == "/process"
         response = await call_next(request)
         if request.url.path == "/process":
             requests.labels(str(response.status_code)).inc()

@@ -121,6 +121,10 @@ def join_processes(gpu_id: int = -1) -> Iterator[Processes]:
     if world_size == 1:
         yield Processes(0, 1, device)
         return
+    # The optimizer would import it later. The group would then be a default argument of its
+    # functions, and its threads would outlive it: they could abort the process when Python ends.
+    from torch import _dynamo  # noqa: F401
+
     dist.init_process_group(
         "gloo" if gpu_id < 0 else "nccl",
         timeout=_TIMEOUT,

@@ -39,7 +39,13 @@ def main() -> None:
         train(resumed, N_STEPS - 5, "resumed", results)
         trainer = make_trainer(processes)
         results["diverged"] = diverge(trainer, broken=processes.rank == 0)
-        np.savez(Path(sys.argv[1]) / f"rank-{processes.rank}.npz", **results)
+    results["threads"] = thread_names()
+    np.savez(Path(sys.argv[1]) / f"rank-{processes.rank}.npz", **results)
+
+
+def thread_names() -> list[str]:
+    """Of all threads of this process, PyTorch's too; none where there is no /proc."""
+    return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
 
 def messages(processes: Processes) -> dict:

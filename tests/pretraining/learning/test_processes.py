@@ -55,6 +55,12 @@ def test_gradients_are_averaged(ranks):
         np.testing.assert_array_equal(*(rank[f"after.{i}"] for rank in ranks))
 
 
+def test_no_thread_is_left_when_the_processes_part(ranks):
+    """One that outlives its group may abort the process when Python ends."""
+    for rank in ranks:
+        assert not [name for name in rank["threads"] if "gloo" in name]
+
+
 def test_no_other_rows_get_a_gradient(ranks):
     """A sparse optimizer would update them, if only by their momentum."""
     for rank in ranks:
