@@ -12,6 +12,7 @@ import torch
 from http_server import Server
 from hub_server import HubServer
 from hypothesis import settings
+from spacy.lang.en import English
 from torch import nn
 
 from spacy_elmo.bilm import BiLMConfig, BiLMNetwork
@@ -20,6 +21,14 @@ from spacy_elmo.formats import remote
 # A test that is slow once, on a machine that does something else, isn't wrong.
 settings.register_profile("spacy-elmo", deadline=None)
 settings.load_profile("spacy-elmo")
+
+# A quarter of the time went into the exceptions of the tokenizers of hundreds of pipelines. What
+# starts another process finds all of them there.
+English.Defaults.tokenizer_exceptions = {
+    string: tokens
+    for string, tokens in English.Defaults.tokenizer_exceptions.items()
+    if len(tokens) > 1 and string.isascii() and "'" in string and string[1:].islower()
+}
 
 # Files of which nearly every test runs pretraining to its end, or starts processes.
 SLOW_FILES = [
