@@ -1,11 +1,11 @@
-"""A web server in a thread, with the faults that servers and networks have."""
+"""A web server with the faults that servers and networks have."""
 
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from loopback import Loopback
 
 
-class Server:
+class Server(Loopback):
     """Serves ``files`` (path without its first slash -> bytes) and writes down what it is asked.
 
     ranges: Whether it sends parts of files.
@@ -24,30 +24,7 @@ class Server:
         self.silent = False
         self.before_range = lambda: None
         self.requests = []
-        self._end = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer._answer(self)
-
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self):
-        """From now on, connections are refused."""
-        if not self._end.is_set():
-            self._end.set()
-            self._server.shutdown()
-            self._server.server_close()
+        super().__init__()
 
     def _answer(self, handler):
         path = handler.path.removeprefix("/")

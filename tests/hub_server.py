@@ -1,12 +1,12 @@
-"""The Hugging Face Hub's web interface, as far as huggingface_hub asks it: a server in a thread."""
+"""The Hugging Face Hub's web interface, as far as huggingface_hub asks it."""
 
 import base64
 import hashlib
 import json
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+from loopback import Loopback
 
 TOKEN = "hf_opensesame"
 
@@ -35,30 +35,13 @@ class Repository:
         return (name, self.commits[name]) if name in self.commits else None
 
 
-class HubServer:
+class HubServer(Loopback):
     """repositories: Name -> ``Repository``. requests: (method, path, token) of each. errors: Part
     of a path -> the status that such requests are answered with. stored: Uploads by their hash."""
 
     def __init__(self):
         self.repositories, self.requests, self.errors, self.stored = {}, [], {}, {}
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self):
-                outer._answer(self)
-
-            do_GET = do_HEAD = do_POST = do_PUT = answer
-
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__()
 
     def add(self, name, files, **options):
         """RETURNS: A new repository with one commit."""
@@ -70,10 +53,6 @@ class HubServer:
         """The files that were sent, without their repository."""
         paths = [path for method, path, _ in self.requests if method == "GET"]
         return [path.split("/", 4)[4] for path in paths if "/resolve/" in path]
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
 
     def _answer(self, handler):
         url = urlsplit(handler.path)
