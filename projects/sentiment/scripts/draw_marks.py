@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH, _LINE = 10.0, 0.27  # inches, of the picture and of a line
+_WIDTH, _LINE = 9.0, 0.27  # inches, of the picture and of a line
 _SIZE = 9  # points, of letters of fixed width
 _LETTER = 0.6 * _SIZE / 72  # inches, the width of such a letter
 _LEFT = 1.75  # inches, where texts begin

@@ -22,7 +22,7 @@ def main(
     output: Path = typer.Argument(..., help="Page and picture, without suffix: HTML, PNG, SVG"),
     names: str = typer.Option("with ELMo,spaCy's tok2vec", help="What the two are called"),
     number: int = typer.Option(10, help="So many texts of either label are on the page"),
-    drawn: int = typer.Option(4, help="So many are in the picture"),
+    drawn: int = typer.Option(3, help="So many are in the picture"),
     longest: int = typer.Option(16, help="Words of a text at most: a line of the picture"),
     title: str = typer.Option("", help="Stands above page and picture"),
 ) -> None:
