@@ -1,8 +1,9 @@
 """``python -m spacy_elmo.projects convert``"""
 
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 import spacy
 import typer
@@ -12,7 +13,7 @@ from wasabi import msg
 
 from .corpora import Documents
 from .corpora.binary import write_docs
-from .corpora.columns import read_columns
+from .corpora.columns import Begin, read_columns
 from .corpora.inline import read_inline
 from .corpora.json_lines import read_json_lines
 from .corpora.labels import complete_labels, count_labels
@@ -30,6 +31,14 @@ class Format(str, Enum):
     TSV = "tsv"
 
 
+class Begins(str, Enum):
+    """Where documents begin in columns."""
+
+    SENTENCE = "sentence"
+    MARK = "mark"
+    OFFSET = "offset"
+
+
 def convert(
     inputs: List[Path] = typer.Argument(
         ..., help="Files, the one to learn from first, and the output folder last"
@@ -42,6 +51,12 @@ def convert(
         None, "--labels", help="Tables: other names for labels, as in 0=negative,1=positive"
     ),
     tokenized: bool = typer.Option(False, "--tokenized", help="Tables: spaces separate tokens"),
+    begins: Begins = typer.Option(
+        Begins.MARK,
+        "--documents",
+        help="Columns: what begins a document, none of which is torn apart by --dev-share: each "
+        "sentence, a line -DOCSTART-, or a 0 in the second column",
+    ),
     dev_share: float = typer.Option(
         0.0, "--dev-share", min=0.0, max=0.5, help="Share of the first file for dev.spacy"
     ),
@@ -54,7 +69,8 @@ def convert(
     *paths, output = inputs
     try:
         table = Table("," if kind is Format.CSV else "\t", text, label, _pairs(labels), tokenized)
-        parts = _read_parts(paths, kind, spacy.blank(lang), table, dev_share)
+        read = partial(_read, kind=kind, nlp=spacy.blank(lang), table=table, begin=begins.value)
+        parts = _read_parts(paths, read, dev_share)
         complete_labels(parts, train=next(iter(parts)))
     except (ValueError, OSError) as error:
         msg.fail("Can't convert", str(error), exits=1)
@@ -65,7 +81,7 @@ def convert(
 
 
 def _read_parts(
-    paths: List[Path], kind: Format, nlp: Language, table: Table, dev_share: float
+    paths: List[Path], read: Callable[[Path], Documents], dev_share: float
 ) -> Dict[str, List[Doc]]:
     """Texts by the names of their files.
 
@@ -77,7 +93,7 @@ def _read_parts(
     for path in paths:
         if path.stem in parts:
             raise ValueError(f"{path}: there is another file named {path.stem}.")
-        documents = list(_read(path, kind, nlp, table))
+        documents = list(read(path))
         if dev_share and not parts:
             documents, held_out = hold_out(documents, dev_share)
             parts[path.stem] = [doc for document in documents for doc in document]
@@ -90,11 +106,11 @@ def _read_parts(
     return parts
 
 
-def _read(path: Path, kind: Format, nlp: Language, table: Table) -> Documents:
+def _read(path: Path, kind: Format, nlp: Language, table: Table, begin: Begin) -> Documents:
     if kind is Format.INLINE:
         return read_inline(path, nlp)
     if kind is Format.COLUMNS:
-        return read_columns(path, nlp)
+        return read_columns(path, nlp, begin)
     if kind is Format.JSONL:
         return read_json_lines(path, nlp)
     return read_table(path, nlp, table)

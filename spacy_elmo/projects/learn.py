@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 import spacy
 import torch
@@ -83,9 +83,17 @@ class Material:
         config = self.config.copy()
         config["system"]["seed"] = 0  # is in each run's name
         digest = sha256(config.to_str().encode())
-        for path in self.parts.values():
+        for path in [*self.parts.values(), *_files_of_bilm(config)]:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
+
+
+def _files_of_bilm(config: Config) -> List[Path]:
+    """The files of a biLM in a folder, which may be trained anew under the same name."""
+    source = config["components"].get("elmo", {}).get("model", {}).get("source")
+    if not isinstance(source, str) or not Path(source).is_dir():
+        return []
+    return [path for path in sorted(Path(source).rglob("*")) if path.is_file()]
 
 
 def _train(material: Material, system: str, share: float, seed: int) -> Run:

@@ -9,6 +9,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 from spacy_elmo.projects.__main__ import app
+from spacy_elmo.projects.corpora.binary import write_docs
 from spacy_elmo.projects.runs import Run, read_run
 
 
@@ -32,6 +33,26 @@ def test_convert_holds_texts_out_and_completes_labels(tmp_path):
     assert {name: len(docs) for name, docs in parts.items()} == {"train": 18, "dev": 2, "test": 1}
     assert parts["test"][0].cats == {"no": 0.0, "yes": 1.0}
     assert not {doc.text for doc in parts["train"]} & {doc.text for doc in parts["dev"]}
+
+
+def test_convert_tears_no_document_apart(tmp_path):
+    document = "Ann\t0\tB-PER\n\nsat\t4\tO\n\n"
+    (tmp_path / "train.txt").write_text(document * 20)
+    options = ["--format", "columns", "--documents", "offset", "--dev-share", 0.1]
+    code, output = invoke("convert", tmp_path / "train.txt", tmp_path / "out", *options)
+    assert code == 0, output
+    dev = load(tmp_path / "out" / "dev.spacy")
+    assert [doc.text for doc in dev] == ["Ann ", "sat "] * 2
+    assert len(load(tmp_path / "out" / "train.spacy")) == 36
+
+
+def test_user_data_is_written_where_there_is_some(tmp_path):
+    docs = [spacy.blank("en")(text) for text in ("One.", "Two.")]
+    write_docs(docs, tmp_path / "without.spacy")
+    docs[1].user_data["source"] = "here"
+    write_docs(iter(docs), tmp_path / "with.spacy")
+    for name, found in (("without", None), ("with", "here")):
+        assert load(tmp_path / f"{name}.spacy")[1].user_data.get("source") == found
 
 
 @pytest.mark.parametrize(

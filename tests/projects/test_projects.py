@@ -21,6 +21,7 @@ MADE = (
     "pipelines",
     "senseval*",
     "wnut17",
+    "sst2",
     "project.lock",
 )
 
@@ -28,11 +29,13 @@ MADE = (
 SHORT = {
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "senses": [],
+    "sentiment": ["max_steps=10", "eval_frequency=10", "shares=1"],
     "serve": ["requests=40", "at_once=8"],
 }
 LEFT = {
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/weights.svg"],
     "senses": ["results/own/scores.md", "results/own/scores.png", "results/own/map.svg"],
+    "sentiment": ["results/own/scores.md", "results/own/marked.html", "results/own/marked.svg"],
     "serve": ["metrics/load.md", "results/latency.svg"],
 }
 

@@ -10,9 +10,15 @@ from ...formats.files import replacing
 
 
 def write_docs(docs: Iterable[Doc], path: Path) -> None:
-    """Write a file."""
+    """Write a file.
+
+    docs: Their user data is written if any of them has some: to read it takes a millisecond a Doc,
+        even if it is empty, and training reads a corpus several times.
+    """
+    docs = list(docs)
+    has_user_data = any(doc.user_data for doc in docs)
     with replacing(path) as temporary:
-        DocBin(docs=docs, store_user_data=True).to_disk(temporary)
+        DocBin(docs=docs, store_user_data=has_user_data).to_disk(temporary)
 
 
 def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
