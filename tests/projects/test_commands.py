@@ -86,6 +86,18 @@ def test_assets_that_are_not_as_they_should_be(tmp_path):
     assert code == 1 and f"its checksum isn't {right}" in output
 
 
+def test_a_repository_is_cloned_unless_its_folder_is_there(tmp_path):
+    git = {"repo": (tmp_path / "none").as_uri(), "branch": "master", "path": ""}
+    asset = {"dest": "assets/x", "git": git}
+    (tmp_path / "project.yml").write_text(json.dumps({"title": "T", "assets": [asset]}))
+    code, output = invoke("assets", tmp_path)
+    assert code == 1 and "couldn't be fetched from file://" in output
+    (tmp_path / "assets" / "x").mkdir(parents=True)
+    (tmp_path / "assets" / "x" / "mine").write_text("kept")
+    assert invoke("assets", tmp_path)[0] == 0
+    assert (tmp_path / "assets" / "x" / "mine").read_text() == "kept"
+
+
 def write_runs(folder):
     """Two systems, two seeds, one of them of only one system."""
     for system, n_texts, seed, score in [

@@ -34,6 +34,7 @@ SHORT = {
 }
 LEFT = {
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/weights.svg"],
+    "qa_retrieval": ["index/own/reranker.npz", "results/own/test.md", "results/own/scores.png"],
     "senses": ["results/own/scores.md", "results/own/scores.png", "results/own/map.svg"],
     "sentiment": ["results/own/scores.md", "results/own/marked.html", "results/own/marked.svg"],
     "serve": ["metrics/load.md", "results/latency.svg"],

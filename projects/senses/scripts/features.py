@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Dict, List, Mapping
 
 import numpy as np
-from glove import load_glove
 from occurrences import Occurrence
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from spacy_elmo.projects.glove import load_glove
 
 MOST_FREQUENT = "most frequent sense"
 WINDOW = 10  # words on either side whose static vectors are averaged

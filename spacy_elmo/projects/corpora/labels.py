@@ -7,11 +7,14 @@ from spacy.tokens import Doc
 
 
 def count_labels(docs: Iterable[Doc]) -> Counter[str]:
-    """How often each entity label and each category that is true occurs."""
+    """How often each entity label, each category that is true, and each relation of a parse tree
+    occurs."""
     counts: Counter[str] = Counter()
     for doc in docs:
         counts.update(entity.label_ for entity in doc.ents)
         counts.update(label for label, value in doc.cats.items() if value > 0)
+        if doc.has_annotation("DEP"):
+            counts.update(token.dep_ for token in doc)
     return counts
 
 
