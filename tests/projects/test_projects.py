@@ -33,7 +33,7 @@ SHORT = {
     "serve": ["requests=40", "at_once=8"],
 }
 LEFT = {
-    "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/weights.svg"],
+    "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/confusion.svg"],
     "qa_retrieval": ["index/own/reranker.npz", "results/own/test.md", "results/own/scores.png"],
     "senses": ["results/own/scores.md", "results/own/scores.png", "results/own/map.svg"],
     "sentiment": ["results/own/scores.md", "results/own/marked.html", "results/own/marked.svg"],
