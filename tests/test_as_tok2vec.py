@@ -204,6 +204,7 @@ def linker_pipeline(tok2vec, source, kb_width):
     return nlp, train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kb_width", [3, WIDTH])
 @pytest.mark.parametrize("own", [True, False], ids=["Tok2VecElmo", "listener"])
 def test_an_entity_linker_learns_with_any_width_of_its_knowledge_base(source, own, kb_width):

@@ -291,6 +291,7 @@ def test_a_trained_pipeline_needs_no_source_and_gives_identical_scores(tmp_path,
             assert (after.user_data[name] == before.user_data[name]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("name", ["many_langs_char", "many_langs_char_word"])
 def test_a_trained_pipeline_keeps_its_bilms_lexicons(fixtures, tmp_path, name, frozen):

@@ -173,6 +173,7 @@ def test_spacy_pretrain_then_train(config, tmp_path):
     assert np.isfinite(nlp("The bank").tensor).all()
 
 
+@pytest.mark.slow
 def test_learned_is_what_is_predicted(source, vocabulary):
     """Perplexity falls, measured with the full softmax by other code."""
     nlp = pipeline(source)

@@ -145,6 +145,7 @@ def test_language_update_steps_with_the_gradient_of_its_own_batch(source):
         assert_allclose(optimizer.gradients[shim_id, name], gradient, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listener", [LISTENER, nested(LISTENER), STOCK_LISTENER])
 def test_fine_tuning_learns(source, listener):
     nlp = tiny_pipeline(source, [listener], frozen=False)
@@ -384,6 +385,7 @@ def test_the_last_step_is_made_before_listeners_are_replaced(source):
         assert (parameter == live[name]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("from_disk", [False, True])
 def test_initialize_starts_anew(source, tmp_path, frozen, from_disk):

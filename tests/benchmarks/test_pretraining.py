@@ -91,6 +91,7 @@ def test_measuring_leaves_the_trainer_as_it_was(config, text, tmp_path):
         assert not {"next", "step", "_side_by_side"}.intersection(vars(owner))
 
 
+@pytest.mark.slow
 def test_the_peer_gets_the_same_shape_and_text(config, text, tmp_path):
     import pretraining
 

@@ -61,6 +61,7 @@ def test_tables(parts):
     assert "| en_small | 37.5 | 100 |" in tables
 
 
+@pytest.mark.slow
 def test_picture(parts, tmp_path):
     pytest.importorskip("matplotlib")
     from worth import picture

@@ -54,6 +54,7 @@ def parts(tmp_path):
     return {"TREC": {"train": path, "dev": path, "test": path}}
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_run(tmp_path, parts):
     from worth.runs import Run, Workplace
     from worth.sets import SETS

@@ -91,6 +91,7 @@ def test_the_number_of_threads_changes_nothing(wide, two_threads, precision):
         assert same(embed(Engine(wide, precision), sentences), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", EXACT)
 def test_forgetting_words_changes_nothing(wide, monkeypatch, precision):
     sentences = texts(1)
@@ -152,6 +153,7 @@ def test_another_thread_may_forget_the_packed_weights(wide, monkeypatch):
 MODES = [torch.no_grad, torch.inference_mode]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_either_mode_with_any_number_of_threads(make_network, two_threads, mode, n_threads):

@@ -144,6 +144,7 @@ def test_long_sentences_are_shown_in_part(run, bilm, tmp_path):
     assert "… w22 w23 w24 w25 w26 w27 w28 w29 [bank] w0 w1 w2 w3 w4 w5 w6 w7 …" in output
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_bilm_tf(run, fixtures, text, tmp_path):
     pytest.importorskip("tensorflow", exc_type=ImportError)
     folder = fixtures / "tensorflow_checkpoint"

@@ -61,6 +61,7 @@ def test_built_once(subject, directory, texts, cache, monkeypatch):
     assert [path for path in directory.parent.iterdir() if path.suffix == ".tmp"] == []
 
 
+@pytest.mark.slow
 def test_other_texts_weights_or_bounds_are_another_index(subject, directory, texts, tmp_path):
     (tmp_path / "more.txt").write_text("More.\n")
     other = open_subject(save_tiny_bilm(tmp_path / "other", seed=1))

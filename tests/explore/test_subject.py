@@ -17,6 +17,7 @@ def test_a_biLM(source, subject):
     np.testing.assert_array_equal(subject.bilm.embed(words)[0], BiLM.load(source).embed(words)[0])
 
 
+@pytest.mark.slow
 def test_another_language(source):
     assert open_subject(source, "fr").sentences("L'eau.") == [["L'", "eau", "."]]
 

@@ -128,6 +128,7 @@ def test_streams_are_consecutive_parts_of_the_text(model, by_hand, monkeypatch, 
     assert result[:2] == pytest.approx(expected.tolist(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_number_of_streams_leaves_each_50_sentences(model, monkeypatch):
     n_streams = []
 
@@ -288,6 +289,7 @@ def from_layers(model, layers, sentences):
     return [math.exp(np.mean(values)) for values in losses]
 
 
+@pytest.mark.slow
 def test_of_a_bilm_that_bilm_tf_has_trained(fixtures, sentences, tmp_path):
     """Its vectors were computed by AllenNLP, its softmax by TensorFlow."""
     pytest.importorskip("tensorflow", exc_type=ImportError)

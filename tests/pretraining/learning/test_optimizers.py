@@ -43,6 +43,7 @@ def set_gradients(model, seed):
     return dense, rows, values
 
 
+@pytest.mark.slow
 def test_adam():
     model, optimizer = make(learn_rate=0.01, beta1=0.8, beta2=0.95, eps=1e-6)
     expected = [parameter.detach().double().numpy().copy() for parameter in model.parameters()]

@@ -39,6 +39,7 @@ def legend(axes):
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
+@pytest.mark.slow
 def test_curves_of_a_run(tmp_path, make_report, drawn):
     reports = [make_report(step) for step in range(0, 40_001, 1000)]
     reports[30] = make_report(30_000, perplexity_forward=101.25)
@@ -65,6 +66,7 @@ def test_curves_of_a_run(tmp_path, make_report, drawn):
     assert set(by_title["Tokens a second"].get_lines()[0].get_ydata()) == {5000.0}
 
 
+@pytest.mark.slow
 def test_a_fresh_network_does_not_flatten_the_rest(tmp_path, make_report, drawn):
     first = make_report(0, perplexity_forward=7e4, perplexity_backward=7e4)
     plot_curves([first, *map(make_report, range(4000, 9000, 1000))], tmp_path / "a.png", "")
@@ -72,6 +74,7 @@ def test_a_fresh_network_does_not_flatten_the_rest(tmp_path, make_report, drawn)
     assert 1000 < top < 5000
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_few_reports(tmp_path, make_report, drawn, n):
@@ -90,6 +93,7 @@ def test_what_is_not_known_makes_a_gap(tmp_path, make_report, drawn):
     assert [text.get_text() for text in axes.texts] == ["not measured"]
 
 
+@pytest.mark.slow
 def test_nothing_global_is_touched(tmp_path, make_report):
     settings = dict(matplotlib.rcParams)
     figures = pyplot.get_fignums()
