@@ -27,13 +27,17 @@ MADE = (
 
 # What makes a run short, and what it leaves behind.
 SHORT = {
+    "finance": ["max_steps=20", "shares=1"],
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
+    "parsing": ["max_steps=20", "eval_frequency=20", "shares=1"],
     "senses": [],
     "sentiment": ["max_steps=10", "eval_frequency=10", "shares=1"],
     "serve": ["requests=40", "at_once=8"],
 }
 LEFT = {
+    "finance": ["results/own/loans.md", "results/own/curve.png", "results/own/years.svg"],
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/confusion.svg"],
+    "parsing": ["results/own/scores.md", "results/own/relations.png", "results/own/weights.svg"],
     "qa_retrieval": ["index/own/reranker.npz", "results/own/test.md", "results/own/scores.png"],
     "senses": ["results/own/scores.md", "results/own/scores.png", "results/own/map.svg"],
     "sentiment": ["results/own/scores.md", "results/own/marked.html", "results/own/marked.svg"],
@@ -77,9 +81,18 @@ def test_a_readme_begins_with_the_picture_and_ends_with_the_commands(project):
         assert f"`{name}`" in documented
 
 
-def test_the_config_of_a_project_is_the_shipped_one():
-    shipped = load_config(ROOT / "configs" / "ner.cfg")
-    assert load_config(ROOT / "projects" / "ner" / "configs" / "ner.cfg") == shipped
+COPIES = [
+    "finance/configs/ner.cfg",
+    "finance/configs/textcat.cfg",
+    "ner/configs/ner.cfg",
+    "parsing/configs/tagger_parser.cfg",
+]
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_the_config_of_a_project_is_the_shipped_one(copy):
+    shipped = load_config(ROOT / "configs" / Path(copy).name)
+    assert load_config(ROOT / "projects" / copy) == shipped
 
 
 @pytest.mark.slow
