@@ -22,17 +22,32 @@ MADE = (
     "senseval*",
     "wnut17",
     "sst2",
+    "clinc150*",
+    "banking77",
+    "anem",
+    "science*",
     "project.lock",
 )
 
 # What makes a run short, and what it leaves behind.
 SHORT = {
+    "intents": [
+        "max_steps=10",
+        "eval_frequency=10",
+        "entity_steps=10",
+        "entity_frequency=10",
+        "systems=stock,elmo",
+        "trials=3",
+    ],
+    "medicine": ["max_steps=10", "eval_frequency=10", "pretrain_steps=10"],
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "senses": [],
     "sentiment": ["max_steps=10", "eval_frequency=10", "shares=1"],
     "serve": ["requests=40", "at_once=8"],
 }
 LEFT = {
+    "intents": ["results/own/scope.md", "results/own/asked.md", "results/own/weights.svg"],
+    "medicine": ["results/own/scores.md", "results/own/scores.svg", "results/own/confusion.png"],
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/weights.svg"],
     "senses": ["results/own/scores.md", "results/own/scores.png", "results/own/map.svg"],
     "sentiment": ["results/own/scores.md", "results/own/marked.html", "results/own/marked.svg"],
