@@ -22,12 +22,25 @@ MADE = (
     "senseval*",
     "wnut17",
     "sst2",
+    "clinc150*",
+    "banking77",
+    "anem",
+    "science*",
     "project.lock",
 )
 
 # What makes a run short, and what it leaves behind.
 SHORT = {
     "finance": ["max_steps=20", "shares=1"],
+    "intents": [
+        "max_steps=10",
+        "eval_frequency=10",
+        "entity_steps=10",
+        "entity_frequency=10",
+        "systems=stock,elmo",
+        "trials=3",
+    ],
+    "medicine": ["max_steps=10", "eval_frequency=10", "pretrain_steps=10"],
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "parsing": ["max_steps=20", "eval_frequency=20", "shares=1"],
     "senses": [],
@@ -36,6 +49,8 @@ SHORT = {
 }
 LEFT = {
     "finance": ["results/own/loans.md", "results/own/curve.png", "results/own/years.svg"],
+    "intents": ["results/own/scope.md", "results/own/asked.md", "results/own/weights.svg"],
+    "medicine": ["results/own/scores.md", "results/own/scores.svg", "results/own/confusion.png"],
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/confusion.svg"],
     "parsing": ["results/own/scores.md", "results/own/relations.png", "results/own/weights.svg"],
     "qa_retrieval": ["index/own/reranker.npz", "results/own/test.md", "results/own/scores.png"],

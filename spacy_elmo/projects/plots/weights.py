@@ -86,6 +86,6 @@ def draw_weights(mixes: list[Mix], title: str = "") -> "Figure":
     axes.set_xticks(range(n_layers), names)
     axes.set_xlabel("layer of the biLM")
     axes.set_ylabel("share of the mix (%)")
-    axes.margins(y=0.25)
-    axes.legend(frameon=False, loc="upper right")
+    axes.margins(y=0.1)
+    figure.legend(loc="outside lower center", ncols=len(mixes), frameon=False)
     return figure
