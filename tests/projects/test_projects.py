@@ -97,8 +97,6 @@ def test_a_readme_begins_with_the_picture_and_ends_with_the_commands(project):
 
 
 COPIES = [
-    "finance/configs/ner.cfg",
-    "finance/configs/textcat.cfg",
     "ner/configs/ner.cfg",
     "parsing/configs/tagger_parser.cfg",
 ]
