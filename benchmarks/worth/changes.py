@@ -23,6 +23,15 @@ TRANSFORMER_LEARN_RATE = {
 }
 
 
+def as_stock(config: Config) -> Config:
+    """Without ELMo. A classifier of texts keeps a constant rate: with the shipped one, which falls to
+    zero, the stock tok2vec came to 37 to 49 instead of 60 on TREC's development data."""
+    changed = without_elmo(config)
+    if "textcat" in changed["components"]:
+        changed["training"]["optimizer"]["learn_rate"] = 0.001
+    return changed
+
+
 def with_elmo(config: Config, source: str, frozen: bool = True) -> Config:
     """source: The biLM."""
     return config.merge({"components": {"elmo": {"model": {"source": source, "frozen": frozen}}}})
@@ -39,7 +48,7 @@ def for_pretraining(config: Config) -> Config:
     calls its tok2vec ends with a layer of the recognizer's, so it can't be pretrained in place.)
     """
     place = find_composition(config)
-    changed = Config(load_config(DEFAULT_CONFIG_PRETRAIN_PATH)).merge(without_elmo(config))
+    changed = Config(load_config(DEFAULT_CONFIG_PRETRAIN_PATH)).merge(as_stock(config))
     if place.component != "tok2vec":
         width = "${components.tok2vec.model.encode.width}"
         block = place.block(changed)

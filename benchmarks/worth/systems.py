@@ -136,9 +136,9 @@ def list_systems(
     RAISES ValueError: Two have the same name.
     """
     vectors = [path.absolute() for path in vectors]
-    systems: list[System] = [Pipeline(STOCK, "stock", changes.without_elmo)]
+    systems: list[System] = [Pipeline(STOCK, "stock", changes.as_stock)]
     for path in vectors:
-        change = partial(_chain, changes.without_elmo, partial(changes.with_vectors, vectors=path))
+        change = partial(_chain, changes.as_stock, partial(changes.with_vectors, vectors=path))
         systems.append(Pipeline(f"{STOCK} + {path.name}", "stock", change))
     for path in pretrained:
         change = partial(changes.with_pretrained, weights=path.absolute())

@@ -19,7 +19,7 @@ def test_configs_of_stock_systems_are_complete(task, tmp_path):
     from worth import changes
 
     config = load_config(CONFIGS / f"{task}.cfg")
-    for change in (changes.without_elmo, changes.for_pretraining):
+    for change in (changes.as_stock, changes.for_pretraining):
         changed = change(config)
         assert "elmo" not in changed.to_str().replace("spacy-elmo", "")
         changed.to_disk(tmp_path / "config.cfg")
@@ -31,7 +31,7 @@ def test_stock_is_what_spacy_ships():
     """The same layers as spacy.HashEmbedCNN.v2 of the composition's width and depth builds."""
     from worth import changes
 
-    changed = changes.without_elmo(load_config(CONFIGS / "ner.cfg")).interpolate()
+    changed = changes.as_stock(load_config(CONFIGS / "ner.cfg")).interpolate()
     block = changed["components"]["ner"]["model"]["tok2vec"]
     sizes = {key: block["encode"][key] for key in ("width", "depth", "window_size")}
     stock = {
