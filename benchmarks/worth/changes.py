@@ -24,8 +24,8 @@ TRANSFORMER_LEARN_RATE = {
 
 
 def as_stock(config: Config) -> Config:
-    """Without ELMo. A classifier of texts keeps a constant rate: with the shipped one, which falls to
-    zero, the stock tok2vec came to 37 to 49 instead of 60 on TREC's development data."""
+    """Without ELMo. A classifier of texts keeps a constant rate: with the shipped one, which falls
+    to zero, stock came to 37 to 49 instead of 60 on TREC's development data."""
     changed = without_elmo(config)
     if "textcat" in changed["components"]:
         changed["training"]["optimizer"]["learn_rate"] = 0.001

@@ -1,6 +1,7 @@
 """The tone of statements over the years, by a classifier of sentences."""
 
 import csv
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Tuple
 
@@ -38,6 +39,7 @@ def main(
     output: Path = typer.Argument(..., help="Table and picture, without suffix"),
     models: List[Path] = typer.Argument(..., help="Classifiers of sentences, by 'learn'"),
     from_text: bool = typer.Option(False, help="Without a date: the latest year a text names"),
+    since: int = typer.Option(0, help="Leave out the years before"),
     most: int = typer.Option(0, help="Texts of a year at most; 0 for all"),
     fewest: int = typer.Option(10, help="Sentences that a year needs to be drawn"),
     recessions: bool = typer.Option(False, help="Shade recessions of the United States"),
@@ -45,7 +47,9 @@ def main(
 ) -> None:
     """Classify every sentence, and average by year."""
     try:
-        years = spread(read_statements(statements, from_text), most)
+        rows = read_statements(statements, from_text)
+        now = date.today().year  # a text that speaks of a year to come isn't of that year
+        years = spread((row for row in rows if since <= row.year <= now), most)
     except (ValueError, ImportError) as error:
         msg.fail("Can't read", str(error), exits=1)
     tones: Dict[str, Dict[int, Tone]] = {}
