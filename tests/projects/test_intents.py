@@ -11,6 +11,7 @@ from helpers import save_tiny_bilm
 from spacy.tokens import Doc
 from spacy.training import Example
 
+pytest.importorskip("sklearn")
 sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "intents" / "scripts"))
 from assemble import assemble
 from prepare import read_clinc, read_folder
@@ -99,6 +100,7 @@ def test_what_was_learned_apart_stands_above_one_elmo(tmp_path):
         assemble(pipeline(source, "textcat"), other)
 
 
+@pytest.mark.slow
 def test_a_threshold_is_kept_with_the_pipeline(tmp_path):
     nlp = pipeline(save_tiny_bilm(tmp_path / "bilm"), "textcat")
     nlp.to_disk(tmp_path / "model")

@@ -40,7 +40,7 @@ SHORT = {
         "systems=stock,elmo",
         "trials=3",
     ],
-    "medicine": ["max_steps=10", "eval_frequency=10", "pretrain_steps=10"],
+    "medicine": ["max_steps=10", "eval_frequency=10", "pretrain_steps=20"],
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "parsing": ["max_steps=20", "eval_frequency=20", "shares=1"],
     "senses": [],

@@ -74,7 +74,8 @@ def draw_confusion(pairs: Pairs, title: str = "") -> "Figure":
     counts = np.array([[pairs[true, found] for found in labels] for true in labels])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 2.4 + 0.55 * len(labels)
-    figure = new_figure(size + 1.2, size)
+    names = 0.05 * max(map(len, labels))  # inches; without them, the axes' titles have no room
+    figure = new_figure(size + 1.2 + names, size + names)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_title(title, loc="left", fontsize=11)
