@@ -56,7 +56,8 @@ def count_all(training: Path, test: Path) -> Tuple[Counts, Counts]:
     for path in sorted(training.glob("*-100-*/model-best"), reverse=True):
         system = path.parent.name.split("-")[0]
         nlp = spacy.load(path)
-        examples = list(Corpus(test)(nlp))
+        # With the words of the treebank, which the tokenizer may cut in other places.
+        examples = list(Corpus(test, gold_preproc=True)(nlp))
         parsed = nlp.pipe([example.predicted for example in examples])
         for example, doc in zip(examples, parsed, strict=True):
             for true, found in zip(example.reference, doc, strict=True):
