@@ -1,14 +1,13 @@
 """projects/finance: statements and their years, and the tone of a year."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from project_scripts import scripts_of
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "finance" / "scripts"))
-import tone
-from statements import Statement, read_statements, spread
+with scripts_of("finance"):
+    import tone
+    from statements import Statement, read_statements, spread
 
 
 def write(path, *rows):

@@ -1,8 +1,6 @@
 """Requests, those that are meant for a service and others: projects/intents."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +10,14 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 pytest.importorskip("sklearn")
-sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "intents" / "scripts"))
-from assemble import assemble
-from prepare import read_clinc, read_folder
-from scopes import Scopes, read_scopes, with_threshold
+from project_scripts import scripts_of
 
 from spacy_elmo.projects.corpora.binary import write_docs
+
+with scripts_of("intents"):
+    from assemble import assemble
+    from prepare import read_clinc, read_folder
+    from scopes import Scopes, read_scopes, with_threshold
 
 
 def test_requests_are_read_with_their_entities(tmp_path):

@@ -1,15 +1,13 @@
 """Scores before and after a biLM has read more: projects/medicine."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "medicine" / "scripts"))
-from before_and_after import draw, name_runs, read_perplexities
+from project_scripts import scripts_of
 
 from spacy_elmo.pretraining.reports import Report, RunLog
 from spacy_elmo.projects.runs import Run
+
+with scripts_of("medicine"):
+    from before_and_after import draw, name_runs, read_perplexities
 
 
 def test_systems_are_told_apart_by_what_the_bilm_has_read(tmp_path):

@@ -1,19 +1,20 @@
 """projects/parsing: the sentences it ships, and the pictures of relations."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import spacy
+from project_scripts import scripts_of
 from spacy.tokens import Doc
 from spacy.training.converters import conllu_to_docs
 
 from spacy_elmo.projects.corpora.labels import count_labels
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "parsing" / "scripts"))
-import make_sentences
-import relations
+with scripts_of("parsing"):
+    import make_sentences
+    import relations
+
 
 PROJECT = Path(__file__).parents[2] / "projects" / "parsing"
 

@@ -2,23 +2,24 @@
 
 import json
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import spacy
 
 pytest.importorskip("sklearn")
-sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "qa_retrieval" / "scripts"))
-from collection import Question, read_collection
-from index import build_index, read_index
-from lexical import K1, B, bm25_matrix, count_questions, count_words
-from measures import ranks_of, summarize
-from prepare import divide
-from reranker import Lists, learn, read_reranker, write_reranker
-from sources import Pair, read_pairs
-from vectors import load_pipeline
+from project_scripts import scripts_of
+
+with scripts_of("qa_retrieval"):
+    from collection import Question, read_collection
+    from index import build_index, read_index
+    from lexical import K1, B, bm25_matrix, count_questions, count_words
+    from measures import ranks_of, summarize
+    from prepare import divide
+    from reranker import Lists, learn, read_reranker, write_reranker
+    from sources import Pair, read_pairs
+    from vectors import load_pipeline
+
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <Document id="1" source="X"><Focus>Gout</Focus><QAPairs>

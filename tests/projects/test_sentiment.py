@@ -1,18 +1,17 @@
 """Words marked by what a classification loses without them: projects/sentiment."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import spacy
+from project_scripts import scripts_of
 from spacy.language import Language
 from spacy.tokens import Doc
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "projects" / "sentiment" / "scripts"))
-from colours import shade
-from marked_page import write_page
-from occlusion import log_odds, mark_words
+with scripts_of("sentiment"):
+    from colours import shade
+    from marked_page import write_page
+    from occlusion import log_odds, mark_words
+
 
 WORTH = {"good": 2.0, "dull": -1.5}
 
