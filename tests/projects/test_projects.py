@@ -26,7 +26,7 @@ MADE = (
 
 # What makes a run short, and what it leaves behind.
 SHORT = {
-    "finance": ["max_steps=20", "shares=1"],
+    "finance": ["max_steps=20", "tone_max_steps=20", "shares=1"],
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "parsing": ["max_steps=20", "eval_frequency=20", "shares=1"],
     "senses": [],
