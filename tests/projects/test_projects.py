@@ -31,8 +31,7 @@ MADE = (
 
 # What makes a run short, and what it leaves behind.
 SHORT = {
-<<<<<<< HEAD
-    "finance": ["max_steps=20", "shares=1"],
+    "finance": ["max_steps=20", "tone_max_steps=20", "shares=1"],
     "intents": [
         "max_steps=10",
         "eval_frequency=10",
@@ -42,9 +41,6 @@ SHORT = {
         "trials=3",
     ],
     "medicine": ["max_steps=10", "eval_frequency=10", "pretrain_steps=20"],
-=======
-    "finance": ["max_steps=20", "tone_max_steps=20", "shares=1"],
->>>>>>> pb
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "parsing": ["max_steps=20", "eval_frequency=20", "shares=1"],
     "senses": [],
