@@ -1,5 +1,6 @@
 """The pipeline component ``elmo``."""
 
+import warnings
 from typing import (
     Any,
     Callable,
@@ -23,6 +24,7 @@ from thinc.types import Floats2d, Floats3d
 from .bilm import BiLMConfig
 from .bilm.batches import batches_by_tokens
 from .doc import EXTENSION, set_hooks, store_vectors
+from .formats import PUBLISHED, Source, bundled_language
 from .layers import BiLMShim, ElmoListener, SharedBatch, read_weights
 from .layers.shared_batch import Listener
 
@@ -222,6 +224,8 @@ class Elmo(Tok2Vec):
         RAISES ValueError: The source can't be read, or a listener expects something else.
         """
         if not (self._shim.is_loaded and self.model.has_dim("nO")):
+            if not self._shim.is_loaded:
+                _check_language(self._shim.source, self.vocab.lang, self.name)
             read_weights(self.model)
             for component_name, listeners in self.listener_map.items():
                 for listener in listeners:
@@ -344,3 +348,24 @@ class Elmo(Tok2Vec):
         if self._batch is not None:
             self._batch.close()
         self.model.finish_update(sgd)
+
+
+def _check_language(source: Source, lang: str, name: str) -> None:
+    """Warn if a bundled biLM is about to be read that knows another language.
+
+    source: Of the biLM.
+    lang: Code of the pipeline's language; "xx" is several, "" none that is known.
+    name: The component's name.
+    """
+    read = bundled_language(source)
+    if read is None or lang in ("", "xx", read):
+        return
+    published = f"many_langs/{lang}"
+    choice = f"'{published}'" if published in PUBLISHED else "a path or another source"
+    warnings.warn(
+        f"The biLM '{source}' of '{name}' has read texts of the language '{read}', but the "
+        f"pipeline's language is '{lang}'. Set source in [components.{name}.model] to a biLM of "
+        f"that language: {choice}, or one that 'python -m spacy elmo pretrain' has trained. "
+        f'(nlp.add_pipe("elmo", config={{"model": {{"source": …}}}}))',
+        stacklevel=3,
+    )

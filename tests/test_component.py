@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -104,6 +105,28 @@ def test_an_unknown_source_is_an_error_when_it_is_needed():
     nlp = tiny_pipeline("no_such_bilm")
     with pytest.raises(ValueError, match=r"no_such_bilm.*en_small"):
         nlp("Hello")
+
+
+def test_a_bundled_bilm_of_another_language_warns_when_it_is_read(tmp_path):
+    nlp = spacy.blank("da")
+    nlp.add_pipe("elmo")
+    with pytest.warns(UserWarning, match=r"'en'.*'da'.*'many_langs/da'") as warned:
+        nlp("Hej.")
+        nlp("Hej igen.")
+    assert len(warned) == 1
+    nlp.to_disk(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        spacy.load(tmp_path)("Hej.")
+
+
+@pytest.mark.parametrize(("lang", "bundled"), [("en", True), ("xx", True), ("da", False)])
+def test_a_bilm_that_may_fit_the_language_does_not_warn(source, lang, bundled):
+    nlp = spacy.blank(lang)
+    nlp.add_pipe("elmo", config={} if bundled else {"model": {"source": source}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nlp("Hi.")
 
 
 def test_unknown_setting_is_an_error():

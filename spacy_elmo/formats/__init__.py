@@ -16,6 +16,7 @@ from .published import PUBLISHED
 from .softmax import MissingVocabulary, SoftmaxWeights, read_words
 from .source import (
     Source,
+    bundled_language,
     pin_source,
     read_local_softmax,
     read_softmax,
@@ -31,6 +32,7 @@ __all__ = [
     "SoftmaxWeights",
     "Source",
     "StoredDType",
+    "bundled_language",
     "is_hub",
     "network_from_bytes",
     "network_to_bytes",

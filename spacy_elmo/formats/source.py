@@ -42,6 +42,16 @@ def bundled_names() -> list[str]:
     return sorted(path.parent.name for path in MODELS.glob(f"*/{CONFIG_NAME}"))
 
 
+def bundled_language(source: Source) -> Optional[str]:
+    """The language that a bundled biLM has read, by its name: "en" for "en_small". None for any
+    other source, of which it isn't known.
+
+    source: As ``resolve_source`` takes it.
+    """
+    name = str(source)
+    return name.partition("_")[0] if name in bundled_names() else None
+
+
 def read_source(source: Source) -> BiLMNetwork:
     """Read a biLM from wherever it is.
 
@@ -123,7 +133,8 @@ def resolve_source(source: Source) -> Local:
     if name and (isfile(path) or isdir(path) or is_checkpoint(path)):
         return path
     names = [*bundled_names(), *PUBLISHED]
-    similar = get_close_matches(name, names, cutoff=0.5)
+    similar = [known for known in names if known.endswith(f"/{name}")]  # "de" is many_langs/de
+    similar = similar or get_close_matches(name, names, cutoff=0.5)
     raise ValueError(
         f"Can't find the biLM '{source}'. Tried: a bundled name ({', '.join(bundled_names())}); a "
         f"published name ('python -m spacy elmo download --list' prints all {len(PUBLISHED)}); "

@@ -394,6 +394,7 @@ def test_a_published_name_goes_before_a_path(serve, network, files, publish, mon
     [
         ("allennlp/smal", "allennlp/small"),
         ("small", "allennlp/small"),
+        ("de", "many_langs/de"),
         ("en_smal", "en_small"),
         ("allennlp/original_5.5B", "allennlp/original_5.5b"),
         ("many-langs/grc", "many_langs/grc"),
