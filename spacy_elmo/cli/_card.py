@@ -11,6 +11,7 @@ from ..api import BiLM
 from ..bilm import CharCNNConfig, LexiconCNNConfig, LexiconConfig
 from ..formats import PUBLISHED, MissingVocabulary, is_hub, read_local_softmax, resolve_source
 from ..formats.native import WEIGHTS_NAME
+from ..formats.source import bundled_names
 from ..urls import is_url
 
 _CARDS = ("README.md", "README.txt", "README", "MODEL_CARD.md", "model_card.md")
@@ -93,6 +94,18 @@ def find_licence(folder: Path) -> Optional[str]:
             if found:
                 return found.group(1)
     return None
+
+
+def licence_of_name(source: Any) -> Optional[str]:
+    """The licence of a bundled or published biLM; None if the source isn't the name of one.
+
+    source: Where weights came from once. Nothing is fetched.
+    """
+    if not isinstance(source, str):
+        return None
+    if source in PUBLISHED:
+        return PUBLISHED[source].licence
+    return find_licence(weights_folder(source)) if source in bundled_names() else None
 
 
 def find_vocabulary_size(folder: Path) -> Optional[int]:

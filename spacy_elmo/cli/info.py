@@ -12,7 +12,7 @@ from ..api import BiLM
 from ..component import Elmo
 from ..layers import BiLMShim, ElmoListener, read_mix
 from ..urls import shown
-from ._card import bilm_rows, card_rows
+from ._card import bilm_rows, card_rows, licence_of_name
 from ._help import SOURCE
 
 
@@ -44,8 +44,12 @@ def _pipeline_tables(path: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
         raise ValueError(f"The pipeline {', '.join(nlp.pipe_names)} has no 'elmo' component.")
     for elmo in found:
         elmo.load()
-        rows = bilm_rows(BiLM(cast(BiLMShim, elmo.bilm.shims[0]).engine.network))
-        rows["Licence"] = nlp.meta.get("license") or "unknown"
+        shim = cast(BiLMShim, elmo.bilm.shims[0])
+        rows = bilm_rows(BiLM(shim.engine.network))
+        # Of a pipeline that was trained with a config, spaCy's meta.json has none.
+        licence = licence_of_name(shim.source)
+        named = licence and f"{licence} ({shim.source}, which the biLM comes from)"
+        rows["Licence"] = nlp.meta.get("license") or named or "unknown"
         rows["Mix"] = _mix(elmo.mix)
         for name, listeners in elmo.listener_map.items():
             for listener in listeners:

@@ -84,6 +84,19 @@ def test_info_of_a_trained_pipeline(run, tmp_path):
     assert "Mix of textcat 0.250, 0.500, 1.250" in output  # 2 * (1, 2, 5) / 8
 
 
+def test_info_of_a_pipeline_that_names_no_licence(run, tmp_path):
+    """As that of a training config."""
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo")
+    nlp.to_disk(tmp_path / "bundled")
+    output = run("info", tmp_path / "bundled")[1]
+    assert "Licence MIT for the weights" in output and "en_small, which the biLM comes" in output
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": {"source": save_tiny_bilm(tmp_path / "bilm")}})
+    nlp.to_disk(tmp_path / "own")
+    assert "Licence unknown" in run("info", tmp_path / "own")[1]
+
+
 def test_info_of_a_mix_that_was_set(run, tmp_path):
     nlp = spacy.blank("en")
     source = save_tiny_bilm(tmp_path / "bilm")
