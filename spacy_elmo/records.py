@@ -78,6 +78,8 @@ def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
     """
     source = str(source)
     kind, compression = input_kind(source)
+    if not is_url(source) and not Path(source).exists():
+        raise no_such_file(source)
     if kind == ".spacy":
         return _read_docbin(source, vocab)
     if not is_url(source):
@@ -85,6 +87,14 @@ def open_input(source: Union[str, Path], vocab: Vocab) -> Corpus:
             pass
     lines = _read_lines(source, compression)
     return Corpus(lines if kind == ".txt" else _json_records(lines), None, True)
+
+
+def no_such_file(source: str) -> FileNotFoundError:
+    """The error for a path of texts at which there is nothing."""
+    return FileNotFoundError(
+        f"No such file or directory: {Path(source).absolute()}. Check the path of the texts; a "
+        "relative one begins at the current directory."
+    )
 
 
 def _read_lines(source: str, compression: str) -> Iterator[Record]:

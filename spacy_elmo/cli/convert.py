@@ -37,7 +37,9 @@ def convert(
         help="Write the softmax that the source has, too (native only). Perplexity and further "
         "training need it, vectors don't",
     ),
-    vocabulary: Optional[Path] = typer.Option(None, "--vocabulary", help=VOCABULARY),
+    vocabulary: Optional[Path] = typer.Option(
+        None, "--vocabulary", exists=True, dir_okay=False, help=VOCABULARY
+    ),
     dtype: DType = typer.Option(
         DType.float32, help="How to store weights (native only): half or a quarter of the size"
     ),

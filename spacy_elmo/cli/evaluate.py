@@ -41,7 +41,9 @@ def evaluate(
         ...,
         help=f"{TEXTS}: files, directories, patterns or URLs",
     ),
-    vocabulary: Optional[Path] = typer.Option(None, "--vocabulary", help=VOCABULARY),
+    vocabulary: Optional[Path] = typer.Option(
+        None, "--vocabulary", exists=True, dir_okay=False, help=VOCABULARY
+    ),
     words: str = typer.Option(
         "",
         "--words",

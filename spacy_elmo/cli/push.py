@@ -35,7 +35,9 @@ def push(
         None, "--lang", help="The language's code: en, de, … (default: what the biLM's card says)"
     ),
     message: str = typer.Option("Push a biLM", help="Of the commit"),
-    vocabulary: Optional[Path] = typer.Option(None, "--vocabulary", help=VOCABULARY),
+    vocabulary: Optional[Path] = typer.Option(
+        None, "--vocabulary", exists=True, dir_okay=False, help=VOCABULARY
+    ),
 ) -> None:
     """Push a biLM to the Hugging Face Hub, from where the source hf:OWNER/NAME loads it.
 

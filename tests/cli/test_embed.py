@@ -282,7 +282,7 @@ def test_of_several_components_the_one_named_elmo(run, source, expected, tmp_pat
         (["in.csv", "out.hdf5"], "ends in .txt, .jsonl or .spacy"),
         (["in.spacy.gz", "out.hdf5"], "ends in .txt, .jsonl or .spacy"),
         (["nowhere.txt", "out.hdf5"], "No such file"),
-        (["nowhere.spacy", "out.hdf5"], "No such file"),
+        (["nowhere.spacy", "out.hdf5"], "Check the path of the texts"),
         (["in.txt", "out.hdf5", "--layers", "3"], "a number from 0 to 2"),
         (["in.txt", "out.hdf5", "--layers", "-1"], "a number from 0 to 2"),
         (["in.txt", "out.hdf5", "--layers", "some"], "a number from 0 to 2"),

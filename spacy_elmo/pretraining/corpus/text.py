@@ -1,16 +1,14 @@
 """The registered reader of raw text: many files, one text after the other."""
 
-import errno
 import glob
 import math
-import os
 from pathlib import Path, PurePath
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ...records import input_kind, open_input
+from ...records import input_kind, no_such_file, open_input
 from ...urls import is_url
 
 Text = Union[str, List[str], Doc]
@@ -109,7 +107,7 @@ def _find_files(source: str) -> List[str]:
     elif path.exists():
         found = [path]
     elif not glob.has_magic(source):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
+        raise no_such_file(source)
     else:
         found = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
         found = [file for file in found if file.is_file()]
