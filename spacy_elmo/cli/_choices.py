@@ -1,5 +1,6 @@
 """What a training config can be made for: languages, components and biLMs."""
 
+from collections import Counter
 from pkgutil import iter_modules
 from typing import Any, Iterable, List
 
@@ -34,10 +35,13 @@ def find_components(names: Iterable[str], nlp: Language) -> List[str]:
 
     names: As they were asked for.
     nlp: A pipeline of the language.
-    RETURNS: Each of them once.
-    RAISES ValueError: One is unknown, or none of them has a tok2vec.
+    RETURNS: In the same order.
+    RAISES ValueError: One is unknown or named twice, or none of them has a tok2vec.
     """
-    wanted = [name for name in dict.fromkeys(names) if name not in _ADDED]
+    wanted = [name for name in names if name not in _ADDED]
+    twice = [name for name, n in Counter(wanted).items() if n > 1]
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is named more than once. Name each component once.")
     factories = sorted(registry.factories.get_all())
     # Those with a dot are a language's own, which are called by the name behind it.
     others = [name for name in factories if name not in _ADDED and "." not in name]

@@ -209,8 +209,8 @@ def test_sentences_of_a_trained_component_come_from_what_it_listens_to(make):
     assert config["training"]["score_weights"]["sents_f"] == 0.5
 
 
-def test_names_that_are_given_twice_or_added_anyway_stand_once(make):
-    config = load_config(make("elmo,sentencizer,ner,tok2vec,ner"))
+def test_names_that_are_added_anyway_stand_once(make):
+    config = load_config(make("elmo,sentencizer,tok2vec,ner"))
     assert config["nlp"]["pipeline"] == ["elmo", "tok2vec", "sentencizer", "ner"]
 
 
@@ -218,6 +218,7 @@ def test_names_that_are_given_twice_or_added_anyway_stand_once(make):
     ("arguments", "named"),
     [
         (["-l", LANG, "-p", "ner,nothing"], ["no component 'nothing'", *COMPONENTS]),
+        (["-l", LANG, "-p", "ner,tagger,ner"], ["ner is named more than once"]),
         (["-l", LANG, "-p", "sentencizer"], ["None of 'sentencizer'", *COMPONENTS]),
         (["-l", LANG, "-p", ""], ["None of ''", *COMPONENTS]),
         (["-l", LANG, "-p", "entity_linker,parser"], ["after parser"]),
