@@ -5,9 +5,12 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span
 
+from spacy_elmo.projects.plots.bars import draw_bars
 from spacy_elmo.projects.plots.confusion import NOTHING, count_pairs, draw_confusion
 from spacy_elmo.projects.plots.scatter import principal_components
+from spacy_elmo.projects.plots.style import new_figure
 from spacy_elmo.projects.plots.weights import draw_weights, read_mixes
+from spacy_elmo.projects.runs import Run
 
 VOCAB = spacy.blank("en").vocab
 
@@ -68,3 +71,17 @@ def test_principal_components_are_those_of_scikit_learn():
     expected = decomposition.PCA(2).fit_transform(vectors)
     found = principal_components(vectors)
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-8)
+
+
+def test_a_bar_is_the_mean_of_the_seeds():
+    pytest.importorskip("matplotlib")
+    axes = new_figure(3, 3).subplots()
+    scores = [("A", 0, 0.2), ("A", 1, 0.4), ("B", 0, 0.5)]
+    runs = [Run(name, 9, 1, seed, {"ents_f": score}) for name, seed, score in scores]
+    draw_bars(axes, runs, "ents_f", "A title", blue=["B"])
+    widths = {bar.get_y(): bar.get_width() for bar in axes.patches}
+    assert [widths[y] for y in sorted(widths)] == pytest.approx([50, 30])  # the first is on top
+    blue, grey = (bar.get_facecolor() for bar in axes.patches)
+    assert blue != grey
+    seeds = [line.get_xdata().tolist() for line in axes.lines]
+    assert seeds == [[20, 50], [40]]

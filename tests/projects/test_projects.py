@@ -26,6 +26,8 @@ MADE = (
     "banking77",
     "anem",
     "science*",
+    "real",
+    "packages",
     "project.lock",
 )
 
@@ -43,6 +45,7 @@ SHORT = {
     "medicine": ["max_steps=10", "eval_frequency=10", "pretrain_steps=20"],
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "parsing": ["max_steps=20", "eval_frequency=20", "shares=1"],
+    "pretrain": ["pretrain_steps=20", "pretrain_frequency=20", "max_steps=10", "eval_frequency=10"],
     "senses": [],
     "sentiment": ["max_steps=10", "eval_frequency=10", "shares=1"],
     "serve": ["requests=40", "at_once=8"],
@@ -53,6 +56,12 @@ LEFT = {
     "medicine": ["results/own/scores.md", "results/own/scores.svg", "results/own/confusion.png"],
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/confusion.svg"],
     "parsing": ["results/own/scores.md", "results/own/relations.png", "results/own/weights.svg"],
+    "pretrain": [
+        "results/own/scores.md",
+        "results/own/scores.svg",
+        "training/own-bilm/curves.png",
+        "packages/en_own_text-0.1.0/dist/en_own_text-0.1.0-py3-none-any.whl",
+    ],
     "qa_retrieval": ["index/own/reranker.npz", "results/own/test.md", "results/own/scores.png"],
     "senses": ["results/own/scores.md", "results/own/scores.png", "results/own/map.svg"],
     "sentiment": ["results/own/scores.md", "results/own/marked.html", "results/own/marked.svg"],
@@ -99,6 +108,7 @@ def test_a_readme_begins_with_the_picture_and_ends_with_the_commands(project):
 COPIES = [
     "ner/configs/ner.cfg",
     "parsing/configs/tagger_parser.cfg",
+    "pretrain/configs/ner.cfg",
 ]
 
 
