@@ -55,6 +55,20 @@ def test_blocks_that_are_not_run_say_why():
     assert all(len(reason) > 4 for reason in reasons.values())
 
 
+def test_a_clone_is_installed_with_constraints_and_the_package_without():
+    pages = [*PAGES[1:], ROOT / "CONTRIBUTING.md"]
+    commands = [
+        command
+        for text in (path.read_text(encoding="utf-8") for path in pages)
+        for command in re.findall(r"pip install [^`\n#&]+", text)
+    ]
+    of_clone = [c for c in commands if re.search(r" (\.|\"\.\[[^ ]+)\s*$", c)]
+    of_package = [c for c in commands if "spacy-elmo" in c]
+    assert len(of_clone) >= 2 and len(of_package) >= 3
+    assert all("-c constraints.txt" in command for command in of_clone)
+    assert not any("-c " in command for command in of_package)
+
+
 def test_whatever_a_config_can_name_is_in_the_reference():
     names = {
         entry.name
