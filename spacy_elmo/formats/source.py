@@ -9,6 +9,7 @@ from os.path import isdir, isfile
 from pathlib import Path
 from typing import Optional, Union
 
+import h5py
 from fsspec.implementations.local import LocalFileSystem
 
 from ..bilm import BiLMNetwork
@@ -174,6 +175,11 @@ def read_local(local: Local) -> BiLMNetwork:
         return read_native(local.parent)
     if is_archive_name(local.name):
         raise ValueError(f"{local} is an archive. Unpack it and give the directory.")
+    if not h5py.is_hdf5(local):
+        raise ValueError(
+            f"{local} isn't a file of weights: it is neither HDF5 nor a {WEIGHTS_NAME}. Give "
+            "such a file, or a biLM's directory."
+        )
     return read_hdf5(_only(local.parent, "*options.json"), local)
 
 

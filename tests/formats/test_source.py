@@ -79,6 +79,12 @@ def test_an_unknown_source_lists_what_was_tried(tmp_path, monkeypatch):
         assert tried in str(error.value)
 
 
+def test_a_file_that_holds_no_weights(tmp_path):
+    (tmp_path / "notes.txt").write_text("No weights.")
+    with pytest.raises(ValueError, match=r"notes\.txt isn't a file of weights: it is neither HDF5"):
+        read_source(tmp_path / "notes.txt")
+
+
 @pytest.mark.parametrize("source", ["a\0b", "\ud800", "a/b/c"])
 def test_a_name_that_is_no_path(source):
     with pytest.raises(ValueError, match="Can't find the biLM"):
