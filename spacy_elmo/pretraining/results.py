@@ -9,9 +9,18 @@ from wasabi import msg
 from ..formats import read_softmax, write_native
 from ..formats.files import replacing
 from .corpus import TokenStore
+from .distillation import TargetStore
 from .evaluation import Perplexity, StoredSentences, perplexity, streams_of
 from .learning import LanguageModel, Processes, Progress
-from .reports import CardFacts, CorpusFacts, HeldOutFacts, Report, plot_curves, write_model_card
+from .reports import (
+    CardFacts,
+    CorpusFacts,
+    HeldOutFacts,
+    Report,
+    TeacherFacts,
+    plot_curves,
+    write_model_card,
+)
 from .settings import Settings
 from .start import get_softmax, read_model
 
@@ -26,6 +35,7 @@ class Results:
     output: The folder.
     train_store: The training text.
     dev_store: The held-out text, if there is one.
+    targets: What a teacher says of it, if there is one.
     processes: Those of the run.
     keep_softmax: Whether the finished biLMs keep their softmax.
     """
@@ -36,12 +46,13 @@ class Results:
         output: Path,
         train_store: TokenStore,
         dev_store: Optional[TokenStore],
+        targets: Optional[TargetStore],
         processes: Processes,
         *,
         keep_softmax: bool,
     ) -> None:
         self.settings, self.output, self.processes = settings, output, processes
-        self.train_store, self.dev_store = train_store, dev_store
+        self.train_store, self.dev_store, self.targets = train_store, dev_store, targets
         self.keep_softmax = keep_softmax
         self._measured: dict[int, Optional[HeldOutFacts]] = {}  # by step
 
@@ -138,10 +149,18 @@ class Results:
             seconds=progress.seconds * step / progress.steps,
             settings=settings.for_card(step, self.processes.world_size),
             held_out=self._held_out(model, step),
+            teacher=self._teacher(),
             started_from=_source(settings.initialize.source),
             licence=settings.card.licence,
         )
         write_model_card(record, directory / "README.md")
+
+    def _teacher(self) -> Optional[TeacherFacts]:
+        distillation = self.settings.training.distillation
+        if distillation is None or self.targets is None:
+            return None
+        teacher = distillation.teacher
+        return TeacherFacts(teacher.name, teacher.licence, self.targets.n_words)
 
     def _held_out(self, model: LanguageModel, step: int) -> Optional[HeldOutFacts]:
         """On all of the held-out text, once if the last biLM is the best one."""

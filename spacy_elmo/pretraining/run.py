@@ -5,20 +5,29 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from wasabi import msg
 
-from ..formats import write_native
 from .checkpoints import Checkpoints, read_optimizer, read_progress, read_state
 from .corpus import Batches, Reader, TokenStore, tokenize
+from .distillation import SentenceBatches, TargetStore, compute_targets
 from .interrupts import Interrupt, interrupts
-from .learning import Diverged, Processes, Progress, Trainer, TrainingStep, default_precision
+from .learning import (
+    Diverged,
+    LanguageModel,
+    Processes,
+    Progress,
+    Trainer,
+    TrainingStep,
+    default_precision,
+)
 from .reports import LogStep, Report, RunLog, preview
 from .results import BEST, LAST, Results
 from .settings import Settings
-from .start import get_softmax, make_model, read_model
+from .start import make_model, read_distillation, read_model, write_model
 
 CHECKPOINTS, LOG = "checkpoints", "log.jsonl"
 
@@ -46,12 +55,18 @@ class Run:
         training = settings.training
         self.log = RunLog(output / LOG)
         self.checkpoints = Checkpoints(output / CHECKPOINTS, training.n_checkpoints, processes)
+        mixed_precision = training.mixed_precision
+        if mixed_precision is None:
+            mixed_precision = default_precision(processes.device)
+        self.mixed_precision = mixed_precision
         self.train_store, self.dev_store = self._tokenize()
+        self.targets = self._compute_targets()
         self.results = Results(
             settings,
             output,
             self.train_store,
             self.dev_store,
+            self.targets,
             processes,
             keep_softmax=keep_softmax,
         )
@@ -82,31 +97,22 @@ class Run:
                 self.train_store,
                 training.seed,
             )
+        if training.distillation is not None and self.targets is not None:
+            model.learn_from_teacher(self.targets.width, training.distillation.weight)
+            if checkpoint is not None:
+                read_distillation(checkpoint, model)
         model.to(processes.device)
-        mixed_precision = training.mixed_precision
-        if mixed_precision is None:
-            mixed_precision = default_precision(processes.device)
-        batches = Batches(
-            self.train_store,
-            model.vocabulary,
-            model.network.config.char_cnn.boundaries,
-            batch_size=training.batch_size,
-            n_steps=training.n_steps,
-            seed=training.seed,
-            rank=processes.rank,
-            world_size=processes.world_size,
-        )
         compute = TrainingStep(
             model,
             n_samples=training.n_samples,
             dropout=training.dropout,
             carry_state=training.carry_state,
-            mixed_precision=mixed_precision,
+            mixed_precision=self.mixed_precision,
             seed=[training.seed, processes.rank],
         )
         self.trainer = Trainer(
             model,
-            batches,
+            self._batches(model),
             compute,
             training.optimizer(model, lambda name: name == "softmax.weight"),
             processes,
@@ -192,22 +198,66 @@ class Run:
         directory = Path(corpus.tokens or self.output / "tokens")
 
         def store(read: Reader, name: str) -> TokenStore:
-            problem: Optional[Exception] = None
-            if self.processes.is_first:
-                try:
-                    tokenize(read, directory / name, self.settings.tokenization, n_process or None)
-                except (ValueError, OSError, ImportError) as error:
-                    problem = error
-            (n_problems,) = self.processes.sum([problem is not None])  # the others wait for it
-            if problem is not None:
-                raise problem
-            if n_problems:
-                raise ValueError("The first process couldn't tokenize the text, and says why.")
+            make = partial(tokenize, read, directory / name, self.settings.tokenization)
+            self._by_first(
+                partial(make, n_process or None),
+                "The first process couldn't tokenize the text, and says why.",
+            )
             return TokenStore.open(directory / name)  # all of them see the folder
 
         readers = self.settings.readers
         dev = None if readers.dev is None else store(readers.dev, "dev")
         return store(readers.train, "train"), dev
+
+    def _compute_targets(self) -> Optional[TargetStore]:
+        """What the teacher says of the training text, if there is one."""
+        distillation = self.settings.training.distillation
+        if distillation is None:
+            return None
+        compute = partial(
+            compute_targets,
+            self.train_store,
+            distillation.teacher,
+            Path(distillation.targets or self.output / "targets"),
+            distillation.max_words,
+            mixed_precision=self.mixed_precision,
+        )
+        self._by_first(compute, "The first process couldn't compute the targets, and says why.")
+        return compute()  # all of them see the folder, which is complete now
+
+    def _by_first(self, task: Callable[[], Any], failed: str) -> None:
+        """Have the first process do something while the others wait.
+
+        failed: What the others say if it couldn't.
+        """
+        problem: Optional[Exception] = None
+        if self.processes.is_first:
+            try:
+                task()
+            except (ValueError, OSError, ImportError) as error:
+                problem = error
+        (n_problems,) = self.processes.sum([problem is not None])
+        if problem is not None:
+            raise problem
+        if n_problems:
+            raise ValueError(failed)
+
+    def _batches(self, model: LanguageModel) -> Union[Batches, SentenceBatches]:
+        """The training text for this process."""
+        training, processes = self.settings.training, self.processes
+        make: Callable[..., Union[Batches, SentenceBatches]] = Batches
+        if training.distillation is not None:
+            make = partial(SentenceBatches, targets=self.targets, share=training.distillation.share)
+        return make(
+            self.train_store,
+            model.vocabulary,
+            model.network.config.char_cnn.boundaries,
+            batch_size=training.batch_size,
+            n_steps=training.n_steps,
+            seed=training.seed,
+            rank=processes.rank,
+            world_size=processes.world_size,
+        )
 
     def _logger(self) -> tuple[LogStep, Callable[[], None]]:
         if not self.processes.is_first:
@@ -229,6 +279,7 @@ class Run:
             seconds=progress.seconds,
             loss_forward=losses.forward,
             loss_backward=losses.backward,
+            loss_distillation=math.nan if self.targets is None else losses.distillation,
             perplexity_forward=forward,
             perplexity_backward=backward,
             tokens_per_second=tokens_per_second,
@@ -270,9 +321,7 @@ class Run:
         progress = {**asdict(trainer.progress), "best": list(self.best), **self._must_stay()}
         self.checkpoints.save(
             trainer.progress.steps,
-            lambda folder: write_native(
-                trainer.model.network, folder, softmax=get_softmax(trainer.model)
-            ),
+            partial(write_model, trainer.model),
             trainer.optimizer.tensors(),
             progress,
             *trainer.state(),
@@ -287,6 +336,7 @@ class Run:
             "training.seed": self.settings.training.seed,
             "sentences of training text": self.train_store.n_sentences,
             "tokens of training text": self.train_store.n_tokens,
+            "words that the teacher has read": self.targets.n_words if self.targets else 0,
         }
 
     def _resume(self, checkpoint: Path) -> None:
@@ -307,9 +357,10 @@ class Run:
         except ValueError as error:
             raise _unusable(checkpoint, error) from error
         for name, value in self._must_stay().items():
-            if progress[name] != value:
+            before = progress.get(name, 0)
+            if before != value:
                 raise ValueError(
-                    f"{checkpoint} was written with {progress[name]:,} for {name}, but this run "
+                    f"{checkpoint} was written with {before:,} for {name}, but this run "
                     f"has {value:,}. A run is resumed on the same text and with as many processes "
                     "and streams as it had; to change them, begin a new run with its biLM as "
                     "initialize.source."
@@ -350,7 +401,8 @@ class Run:
 def _progress(values: dict[str, Any]) -> Progress:
     """Progress as a checkpoint has it, beside other values."""
     known = {field.name: values[field.name] for field in fields(Progress)}
-    return Progress(**{**known, "loss_sums": tuple(known["loss_sums"])})
+    sums = [*known["loss_sums"], 0.0]  # older ones know no teacher
+    return Progress(**{**known, "loss_sums": tuple(sums[:3])})
 
 
 def _lost(progress: Progress) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from wasabi import msg
 
 from ..bilm import BiLMNetwork
@@ -17,10 +18,14 @@ from ..formats import (
     pin_source,
     read_softmax,
     read_source,
+    write_native,
 )
+from ..formats.tensors import read_tensors
 from .corpus import BOUNDARIES, UNKNOWN, TokenStore, Vocabulary
 from .learning import LanguageModel
 from .settings import InitializeSettings, VocabularySettings
+
+_DISTILLATION = "distillation.safetensors"
 
 
 def make_vocabulary(settings: VocabularySettings, store: TokenStore) -> Vocabulary:
@@ -139,6 +144,33 @@ def _take_rows(model: LanguageModel, softmax: SoftmaxWeights) -> None:
     with torch.no_grad():
         model.softmax.weight[ours] = softmax.weight[theirs]
         model.softmax.bias[ours] = softmax.bias[theirs]
+
+
+def write_model(model: LanguageModel, directory: Path) -> None:
+    """Write a language model into a native directory, with what it learns from."""
+    write_native(model.network, directory, softmax=get_softmax(model))
+    if model.distillation is not None:
+        save_file(model.distillation.state_dict(), directory / _DISTILLATION)
+
+
+def read_distillation(directory: Path, model: LanguageModel) -> None:
+    """Read the map to the teacher's vectors.
+
+    directory: Where ``write_model`` has written it.
+    model: Learns from a teacher.
+    RAISES ValueError: It is damaged, or of a model that didn't.
+    """
+    assert model.distillation is not None
+    path = directory / _DISTILLATION
+    if not path.exists():
+        raise ValueError(
+            f"Can't go on from {directory}: it was written without a teacher. Begin a new run with "
+            "its biLM as initialize.source."
+        )
+    try:
+        model.distillation.load_state_dict(read_tensors(path).tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path} doesn't fit: {error}") from error
 
 
 def read_model(directory: Path) -> LanguageModel:

@@ -3,7 +3,7 @@ sentences of tokens, and ``tokenize`` does so with all cores, by the processes o
 ``token_store`` keeps the tokens on disk, ``vocabulary`` says which words are predicted, and
 ``batches`` deals the sentences out to the streams of training."""
 
-from .batches import Batch, Batches
+from .batches import Batch, Batches, Lessons, Symbols
 from .text import Reader, TextFiles
 from .token_store import Chunk, TokenStore
 from .tokenization import Tokenization
@@ -16,7 +16,9 @@ __all__ = [
     "Batch",
     "Batches",
     "Chunk",
+    "Lessons",
     "Reader",
+    "Symbols",
     "TextFiles",
     "TokenStore",
     "Tokenization",

@@ -1,6 +1,6 @@
 """The corpus as streams of sentences, cut into windows for truncated back-propagation."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -8,6 +8,17 @@ from torch import Tensor
 
 from .token_store import TokenStore
 from .vocabulary import Vocabulary
+
+
+class Lessons(NamedTuple):
+    """What a teacher makes of words of a batch.
+
+    rows: (2, n_words) int64: where either direction has read each word, among its tokens.
+    targets: (n_words, width) float32.
+    """
+
+    rows: Tensor
+    targets: Tensor
 
 
 class Batch(NamedTuple):
@@ -20,20 +31,72 @@ class Batch(NamedTuple):
         the same time to encode.
     inputs: (2, n_steps * batch_size) int64, of both directions: positions among ``words``.
     targets: (2, n_steps * batch_size) int64, of both directions: rows of the softmax.
-    keep: (n_steps * batch_size, 1) float32: 0 where a sentence begins, else 1.
-    n_streams: The batch_size.
+    keep: (n_steps * batch_size, 1) float32: 0 where a sentence begins, else 1. None where all
+        sentences are whole: each begins with the first step.
+    sizes: Tokens of each step.
+    lessons: Of a teacher, if there is one.
     """
 
     words: tuple[list[str], list[str]]
     inputs: Tensor
     targets: Tensor
-    keep: Tensor
-    n_streams: int
+    keep: Optional[Tensor]
+    sizes: list[int]
+    lessons: Optional[Lessons] = None
 
 
 # What the token encoder pads words to: begin, end and what its filters read beyond, up to a limit.
 # Other encoders only divide their work less evenly.
 _PADDING, _MAX_PADDED = 7, 50
+
+
+class Symbols:
+    """What batches are written in: the corpus's words, then the boundaries of sentences.
+
+    store: The corpus.
+    vocabulary: The words to be predicted.
+    boundaries: What the biLM reads at begin and end of a sentence.
+    """
+
+    def __init__(
+        self, store: TokenStore, vocabulary: Vocabulary, boundaries: tuple[str, str]
+    ) -> None:
+        self.begin, self.end = len(store.words), len(store.words) + 1
+        self._words = [*store.words, *boundaries]
+        # Words in the order of their lengths, and the place of each in this order.
+        self._ordered = np.argsort([len(word) for word in self._words], kind="stable")
+        self._by_length = np.argsort(self._ordered)
+        self._targets = np.append(
+            vocabulary.ids(store.words), [vocabulary.begin_id, vocabulary.end_id]
+        )
+
+    def batch(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        keep: Optional[np.ndarray],
+        sizes: list[int],
+        lessons: Optional[Lessons] = None,
+    ) -> Batch:
+        """A batch of symbols.
+
+        inputs, targets: (2, …): what each direction reads and predicts.
+        keep, sizes, lessons: As ``Batch`` has them.
+        """
+        # Words stand by their length, so that a unique number is their position.
+        distinct, rows_of_words = np.unique(self._by_length[inputs], return_inverse=True)
+        read = [self._words[word] for word in self._ordered[distinct]]
+        if len(read) == 1:
+            read *= 2  # either part has a word
+        cut = _cut([len(word) for word in read])
+        return Batch(
+            (read[:cut], read[cut:]),
+            torch.from_numpy(rows_of_words.reshape(2, -1)),
+            torch.from_numpy(self._targets[targets].reshape(2, -1)),
+            None if keep is None else torch.from_numpy(keep),
+            sizes,
+            lessons,
+        )
 
 
 class Batches:
@@ -70,15 +133,7 @@ class Batches:
         self.store = store
         self.batch_size, self.n_steps = batch_size, n_steps
         self.seed, self.rank, self.world_size = seed, rank, world_size
-        begin, end = len(store.words), len(store.words) + 1
-        self._begin, self._end = begin, end
-        self._words = [*store.words, *boundaries]
-        # Words in the order of their lengths, and the place of each in this order.
-        self._ordered = np.argsort([len(word) for word in self._words], kind="stable")
-        self._by_length = np.argsort(self._ordered)
-        self._targets = np.append(
-            vocabulary.ids(store.words), [vocabulary.begin_id, vocabulary.end_id]
-        )
+        self._symbols = Symbols(store, vocabulary, boundaries)
         self.epoch = 0
         self._taken = 0  # sentences of this epoch
         self._order = self._shuffled()
@@ -104,7 +159,7 @@ class Batches:
                     self._sentences[stream] = self._take()
                 position = self._positions[stream]
                 words = self._read(self._sentences[stream])
-                forward = np.concatenate([[self._begin], words, [self._end]])
+                forward = np.concatenate([[self._symbols.begin], words, [self._symbols.end]])
                 n = min(self.n_steps - step, len(words) + 1 - position)
                 rows = slice(step, step + n)
                 for direction, tokens in enumerate([forward, forward[::-1]]):
@@ -116,19 +171,8 @@ class Batches:
                 self._positions[stream] += n
                 if self._positions[stream] == len(words) + 1:
                     self._sentences[stream], self._positions[stream] = -1, 0
-        # Words stand by their length, so that a unique number is their position.
-        distinct, rows_of_words = np.unique(self._by_length[inputs], return_inverse=True)
-        read = [self._words[word] for word in self._ordered[distinct]]
-        if len(read) == 1:
-            read *= 2  # either part has a word
-        cut = _cut([len(word) for word in read])
-        return Batch(
-            (read[:cut], read[cut:]),
-            torch.from_numpy(rows_of_words.reshape(2, -1)),
-            torch.from_numpy(self._targets[targets].reshape(2, -1)),
-            torch.from_numpy(keep.reshape(-1, 1)),
-            self.batch_size,
-        )
+        sizes = [self.batch_size] * self.n_steps
+        return self._symbols.batch(inputs, targets, keep.reshape(-1, 1), sizes)
 
     def _read(self, sentence: int) -> np.ndarray:
         start, end = self.store.starts[sentence : sentence + 2]

@@ -18,15 +18,20 @@ ResultT = TypeVar("ResultT")
 
 
 class Losses(NamedTuple):
-    """Mean loss of each direction, in nats a token."""
+    """Mean loss of each direction, in nats a token, and the mean squared distance to the teacher's
+    vectors, 0 without a teacher."""
 
     forward: float
     backward: float
+    distillation: float = 0.0
 
 
-class _DirectionResult(NamedTuple):
-    loss: float
-    gradients: tuple[Tensor, ...]  # of the words, the LSTMs, the softmax's weight and bias
+class _Read(NamedTuple):
+    """What a direction has read of a batch, and what led to it."""
+
+    loss: Tensor
+    layers: list[Tensor]  # that of the token encoder first
+    parameters: list[nn.Parameter | Tensor]  # the words, the LSTMs', the softmax's weight and bias
     states: LSTMStates
 
 
@@ -82,16 +87,18 @@ class TrainingStep:
         words = torch.cat([half.detach() for half in encoded])
         stacks = [network.forward_lstm, network.backward_lstm]
         starts = self.states or (None, None)
-        results = self._side_by_side(
-            [
-                partial(self._run_direction, i, stack, words, batch, samples, starts[i])
-                for i, stack in enumerate(stacks)
-            ]
+        reading = [
+            partial(self._read, i, stack, words, batch, samples, starts[i])
+            for i, stack in enumerate(stacks)
+        ]
+        read = self._side_by_side(reading)
+        distance, of_layers = self._distill(batch, [one.layers for one in read])
+        forward, backward = self._side_by_side(
+            [partial(_gradients, *pair) for pair in zip(read, of_layers, strict=True)]
         )
-        forward, backward = results
-        self.states = (forward.states, backward.states)
+        self.states = None if batch.keep is None else (read[0].states, read[1].states)
         encoder_parameters = list(network.token_encoder.parameters())
-        of_words = (forward.gradients[0] + backward.gradients[0]).split([*map(len, batch.words)])
+        of_words = (forward[0] + backward[0]).split([*map(len, batch.words)])
         of_encoder = self._side_by_side(
             [
                 partial(torch.autograd.grad, half, encoder_parameters, gradient)
@@ -100,16 +107,16 @@ class TrainingStep:
         )
         for parameter, *gradients in zip(encoder_parameters, *of_encoder, strict=True):
             parameter.grad = sum(gradients)
-        for stack, result in zip(stacks, results, strict=True):
-            for parameter, gradient in zip(stack.parameters(), result.gradients[1:-2], strict=True):
+        for stack, of_way in zip(stacks, (forward, backward), strict=True):
+            for parameter, gradient in zip(stack.parameters(), of_way[1:-2], strict=True):
                 parameter.grad = gradient
-        softmax.weight.grad = forward.gradients[-2] + backward.gradients[-2]
-        softmax.bias.grad = forward.gradients[-1] + backward.gradients[-1]
-        return Losses(forward.loss, backward.loss)
+        softmax.weight.grad = forward[-2] + backward[-2]
+        softmax.bias.grad = forward[-1] + backward[-1]
+        return Losses(read[0].loss.item(), read[1].loss.item(), distance)
 
-    def _side_by_side(self, tasks: list[Callable[[], ResultT]]) -> list[ResultT]:
+    def _side_by_side(self, tasks: Sequence[Callable[[], ResultT]]) -> list[ResultT]:
         n_threads = self._n_threads
-        return side_by_side(tasks, self.device, with_gradients=True, n_threads=n_threads)
+        return side_by_side(list(tasks), self.device, with_gradients=True, n_threads=n_threads)
 
     def _encode(self, words: list[str]) -> Tensor:
         encoder = self.model.network.token_encoder
@@ -117,7 +124,7 @@ class TrainingStep:
         with self._precision():
             return encoder(*ids).float()
 
-    def _run_direction(
+    def _read(
         self,
         direction: int,
         stack: nn.Module,
@@ -125,27 +132,51 @@ class TrainingStep:
         batch: Batch,
         samples: Samples,
         start: Optional[LSTMStates],
-    ) -> _DirectionResult:
+    ) -> _Read:
         words = words.detach().requires_grad_()  # each direction its own
         inputs, targets = batch.inputs[direction], batch.targets[direction]
-        n_streams = batch.n_streams
         dropout = self._dropout(direction)
+        keep = None if self.carry_state or batch.keep is None else batch.keep.to(self.device)
         with self._precision():
-            outputs, states = stack(
-                nn.functional.embedding(inputs.to(self.device), words),
-                [n_streams] * (len(inputs) // n_streams),
-                start,
-                keep=None if self.carry_state else batch.keep.to(self.device),
-                dropout=dropout,
-            )
+            x = nn.functional.embedding(inputs.to(self.device), words)
+            outputs, states = stack(x, batch.sizes, start, keep=keep, dropout=dropout)
             top = outputs[-1] if dropout is None else dropout(outputs[-1])
             softmax = self.model.softmax
             loss = softmax.loss(top, targets.to(self.device), samples, self._sampler)
         parameters = [words, *stack.parameters(), softmax.weight, softmax.bias]
-        gradients = torch.autograd.grad(loss / 2, parameters)
-        return _DirectionResult(
-            loss.item(), gradients, [state._make(x.detach() for x in state) for state in states]
-        )
+        detached = [state._make(value.detach() for value in state) for state in states]
+        return _Read(loss, [x, *outputs], parameters, detached)
+
+    def _distill(
+        self, batch: Batch, layers: list[list[Tensor]]
+    ) -> tuple[float, list[list[Tensor]]]:
+        """The teacher's part: sets the gradients of the map.
+
+        layers: Of both directions.
+        RETURNS: The distance, and the gradients of each direction's layers; none without lessons.
+        """
+        distillation, lessons = self.model.distillation, batch.lessons
+        if distillation is None:
+            return 0.0, [[], []]
+        if lessons is None:  # a batch may have none
+            for parameter in distillation.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+            return 0.0, [[], []]
+        both = [[layer.detach().requires_grad_() for layer in way] for way in layers]
+        known = [
+            layer[rows]
+            for way, rows in zip(both, lessons.rows.to(self.device), strict=True)
+            for layer in way
+        ]
+        with self._precision():
+            distance = distillation(known, lessons.targets.to(self.device))
+        parameters = list(distillation.parameters())
+        inputs = [*both[0], *both[1], *parameters]
+        gradients = torch.autograd.grad(distillation.weight * distance, inputs)
+        n = len(both[0])
+        for parameter, gradient in zip(parameters, gradients[2 * n :], strict=True):
+            parameter.grad = gradient
+        return distance.item(), [list(gradients[:n]), list(gradients[n : 2 * n])]
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
@@ -158,3 +189,15 @@ class TrainingStep:
             return x * torch.empty_like(x).bernoulli_(kept, generator=generator).div_(kept)
 
         return dropout if self.dropout > 0 else None
+
+
+def _gradients(read: _Read, of_layers: list[Tensor]) -> tuple[Tensor, ...]:
+    """The gradients of a direction's parameters.
+
+    of_layers: Those of its layers that the teacher gives; empty without one.
+    """
+    if not of_layers:
+        return torch.autograd.grad(read.loss / 2, read.parameters)
+    return torch.autograd.grad(
+        [read.loss / 2, *read.layers], read.parameters, [torch.ones_like(read.loss), *of_layers]
+    )

@@ -5,7 +5,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from ...bilm.kernels import has_onednn
 from ...bilm.lstm import LSTMState
 from ...bilm.threads import one_thread
 from ..corpus import Batches
+from ..distillation import SentenceBatches
 from .gradients import clip_gradients
 from .language_model import LanguageModel
 from .optimizers import Optimizer
@@ -34,7 +35,7 @@ class Progress:
     seconds: Time of training so far.
     skipped: Steps that were left out because loss or gradient wasn't finite.
     skipped_in_a_row: The last ones of them.
-    loss_sums: Sums of both directions' losses since they were last taken.
+    loss_sums: Sums of the losses (``Losses``) since they were last taken.
     n_losses: Steps in these sums.
     """
 
@@ -43,14 +44,14 @@ class Progress:
     seconds: float = 0.0
     skipped: int = 0
     skipped_in_a_row: int = 0
-    loss_sums: tuple[float, float] = (0.0, 0.0)
+    loss_sums: tuple[float, ...] = (0.0, 0.0, 0.0)
     n_losses: int = 0
 
     def take_losses(self) -> Losses:
         """The mean losses since the last call; NaN if there were none."""
         n = self.n_losses
         means = [loss / n if n else math.nan for loss in self.loss_sums]
-        self.loss_sums, self.n_losses = (0.0, 0.0), 0
+        self.loss_sums, self.n_losses = (0.0, 0.0, 0.0), 0
         return Losses(*means)
 
 
@@ -69,7 +70,7 @@ class Trainer:
     def __init__(
         self,
         model: LanguageModel,
-        batches: Batches,
+        batches: Union[Batches, SentenceBatches],
         compute: TrainingStep,
         optimizer: Optimizer,
         processes: Processes,
@@ -97,14 +98,14 @@ class Trainer:
         self.processes.average_gradients(self.model)
         with one_thread():
             norm = clip_gradients(self.model.parameters(), self.max_grad_norm)
-        forward, backward, n_tokens = self.processes.sum([*losses, batch.keep.numel()])
+        *sums, n_tokens = self.processes.sum([*losses, batch.inputs.shape[1]])
         n = self.processes.world_size
         # Losses and gradients are everyone's now, so all processes decide alike.
-        if math.isfinite(forward) and math.isfinite(backward) and math.isfinite(norm):
+        if all(map(math.isfinite, [*sums, norm])):
             with one_thread():
                 self.learn_rate = self.optimizer.step(progress.steps)
-            sums = progress.loss_sums
-            progress.loss_sums = (sums[0] + forward / n, sums[1] + backward / n)
+            before = progress.loss_sums
+            progress.loss_sums = tuple(b + s / n for b, s in zip(before, sums, strict=True))
             progress.n_losses += 1
             progress.skipped_in_a_row = 0
         else:

@@ -4,7 +4,14 @@ of each evaluation, which ``loggers`` show as it comes and ``curves`` draws at t
 
 from .curves import plot_curves
 from .loggers import LogStep
-from .model_card import CardFacts, CorpusFacts, HeldOutFacts, Setting, write_model_card
+from .model_card import (
+    CardFacts,
+    CorpusFacts,
+    HeldOutFacts,
+    Setting,
+    TeacherFacts,
+    write_model_card,
+)
 from .preview import preview
 from .run_log import Report, RunLog
 
@@ -16,6 +23,7 @@ __all__ = [
     "Report",
     "RunLog",
     "Setting",
+    "TeacherFacts",
     "plot_curves",
     "preview",
     "write_model_card",

@@ -1,4 +1,5 @@
-"""A picture of a run: losses, held-out perplexities, learning rate and speed."""
+"""A picture of a run: losses, the distance to a teacher, held-out perplexities, learning rate and
+speed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 # Blue and orange of Okabe & Ito's palette, which people with any colour vision tell apart.
 _FORWARD, _BACKWARD, _OTHER = "#0072B2", "#D55E00", "#444444"
-_INCHES, _DPI = (9.0, 8.0), 160
+_INCHES, _INCHES_OF_A_TEACHER, _DPI = (9.0, 8.0), 1.8, 160
 _PERPLEXITY_RANGE = 20  # a fresh network's perplexity, that of a guess, would flatten the rest
 
 
@@ -38,14 +39,19 @@ def plot_curves(reports: Sequence[Report], path: Path, title: str) -> None:
             "Drawing the curves needs Matplotlib: pip install 'spacy-elmo[plot]'"
         ) from error
 
-    figure = Figure(figsize=_INCHES, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
+    is_taught = bool(np.isfinite(_values(reports, "loss_distillation")).any())
+    size = (_INCHES[0], _INCHES[1] + _INCHES_OF_A_TEACHER * is_taught)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
     canvas = FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.015, ha="left", fontsize=13, fontweight="bold")
-    grid = figure.add_gridspec(3, 2, height_ratios=[5, 6, 3], hspace=0.06)
+    heights = [5, 6, 3] if not is_taught else [5, 3, 6, 3]
+    grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, hspace=0.06)
     _draw_losses(figure.add_subplot(grid[0, :]), reports)
-    _draw_perplexities(figure.add_subplot(grid[1, :]), reports)
-    _draw_learn_rate(figure.add_subplot(grid[2, 0]), reports)
-    _draw_speed(figure.add_subplot(grid[2, 1]), reports)
+    if is_taught:
+        _draw_distances(figure.add_subplot(grid[1, :]), reports)
+    _draw_perplexities(figure.add_subplot(grid[-2, :]), reports)
+    _draw_learn_rate(figure.add_subplot(grid[-1, 0]), reports)
+    _draw_speed(figure.add_subplot(grid[-1, 1]), reports)
     with replacing(path) as temporary:
         canvas.print_figure(temporary, format="png", dpi=_DPI)
 
@@ -55,6 +61,11 @@ def _draw_losses(axes: "Axes", reports: Sequence[Report]) -> None:
     for name, color in [("forward", _FORWARD), ("backward", _BACKWARD)]:
         _draw_line(axes, reports, _values(reports, f"loss_{name}"), color, name)
     axes.legend(frameon=False, loc="upper right")
+
+
+def _draw_distances(axes: "Axes", reports: Sequence[Report]) -> None:
+    _prepare(axes, reports, "Squared distance to the teacher (1: nothing is learned)")
+    _draw_from_zero(axes, reports, _values(reports, "loss_distillation"))
 
 
 def _draw_perplexities(axes: "Axes", reports: Sequence[Report]) -> None:

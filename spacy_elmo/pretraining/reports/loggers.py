@@ -142,8 +142,7 @@ def _scalars(info: Info) -> Dict[str, float]:
     """Names and values of TensorBoard's plots, which it groups by the part before the slash."""
     scores, losses = info["other_scores"], info["losses"]
     return {
-        "loss/forward": losses["forward"],
-        "loss/backward": losses["backward"],
+        **{f"loss/{name}": value for name, value in losses.items()},
         "perplexity/forward": scores["perplexity_forward"],
         "perplexity/backward": scores["perplexity_backward"],
         "perplexity/both": scores["perplexity"],

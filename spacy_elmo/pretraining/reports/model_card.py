@@ -54,6 +54,20 @@ class HeldOutFacts:
     stateful: bool
 
 
+@dataclass(frozen=True)
+class TeacherFacts:
+    """A model whose vectors the biLM has learned to tell.
+
+    name: What it is called, or where it lay.
+    licence: Of its weights; None if unknown.
+    n_words: How many words of the training text it has read.
+    """
+
+    name: str
+    licence: Optional[str]
+    n_words: int
+
+
 def software_versions() -> dict[str, str]:
     """The versions of what runs here, by name."""
     packages = {name: version(name) for name in ("spacy-elmo", "torch", "spacy", "numpy")}
@@ -76,6 +90,8 @@ class CardFacts:
     settings: What else shaped the training, in order, each under the name that the card gives it:
         ``{"Optimizer": "Adam", "Learning rate": 0.002, "Tokens a window": 20}``.
     held_out: What it is worth; None if no text was held out.
+    teacher: Who taught it beside the text, what licence that is under, and how many words; None
+        for no teacher.
     started_from: The source of the weights that training started from; None for random ones.
     licence: Of the weights; None leaves the line out.
     versions: The software, by name.
@@ -92,6 +108,7 @@ class CardFacts:
     seconds: float
     settings: Mapping[str, Setting]
     held_out: Optional[HeldOutFacts] = None
+    teacher: Optional[TeacherFacts] = None
     started_from: Optional[str] = None
     licence: Optional[str] = None
     versions: Mapping[str, str] = field(default_factory=software_versions)
@@ -156,6 +173,7 @@ def _rows(record: CardFacts) -> dict[str, str]:
         "Training text": f"{_size_of(corpus)}, {corpus.n_distinct_words:,} distinct words",
         "Vocabulary": f"{record.vocabulary_size:,} words, with `<S>`, `</S>` and `<UNK>`",
         "Started from": f"`{_source_name(record.started_from)}`" if record.started_from else "",
+        "Teacher": _teacher(record.teacher),
         "Trained on": f"{format_count(record.n_trained)} tokens ({epochs:.2f} epochs)",
         "Time": f"{format_duration(record.seconds)} (hours, minutes, seconds)",
         "Held-out perplexity": _perplexity(record.held_out, record.vocabulary_size),
@@ -163,6 +181,17 @@ def _rows(record: CardFacts) -> dict[str, str]:
         "Licence": record.licence or "",
     }
     return {name: value for name, value in rows.items() if value}
+
+
+def _teacher(teacher: Optional[TeacherFacts]) -> str:
+    if teacher is None:
+        return ""
+    name = teacher.name
+    if Path(name).is_absolute() or name.startswith("."):
+        name = _last_part(name)
+    licence = teacher.licence or "unknown"
+    words = format_count(teacher.n_words)
+    return f"`{name}` (licence: {licence}), whose vectors of {words} words were learned, too"
 
 
 def _architecture(config: BiLMConfig) -> str:

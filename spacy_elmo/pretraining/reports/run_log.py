@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
@@ -27,6 +27,8 @@ class Report:
     seconds_left: Estimated time until training ends.
     learn_rate: Of the last step.
     skipped: Steps so far that were left out because their loss wasn't finite.
+    loss_distillation: Mean squared distance to the teacher's vectors since the last report; NaN
+        without a teacher.
     """
 
     step: int
@@ -41,6 +43,7 @@ class Report:
     seconds_left: float
     learn_rate: float
     skipped: int
+    loss_distillation: float = math.nan
 
     @property
     def perplexity(self) -> float:
@@ -53,6 +56,12 @@ class Report:
         """The higher the better: minus the logarithm of ``perplexity``, a token's mean
         log-probability in nats."""
         return -math.log(self.perplexity)
+
+    def _losses(self) -> Dict[str, float]:
+        losses = {"forward": self.loss_forward, "backward": self.loss_backward}
+        if not math.isnan(self.loss_distillation):
+            losses["distillation"] = self.loss_distillation
+        return losses
 
     def info(self, checkpoints: Sequence[Tuple[float, int]] = ()) -> Dict[str, Any]:
         """What spaCy's loggers are given.
@@ -72,7 +81,7 @@ class Report:
                 "learn_rate": self.learn_rate,
                 "skipped": self.skipped,
             },
-            "losses": {"forward": self.loss_forward, "backward": self.loss_backward},
+            "losses": self._losses(),
             "checkpoints": list(checkpoints),
             "seconds": int(self.seconds),
             "words": self.words,
@@ -152,7 +161,7 @@ def _from_line(line: bytes, where: str) -> Report:
 
 def _number(values: Dict[str, Any], field: Field) -> Any:
     """A line's value of one of a report's fields."""
-    value = values[field.name]
+    value = values[field.name] if field.default is MISSING else values.get(field.name)
     if value is None and field.type is float:
         return math.nan
     if type(value) not in (int, field.type):

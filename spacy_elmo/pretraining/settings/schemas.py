@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ..distillation import Teacher
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -43,6 +45,25 @@ class InitializeSettings(_Section):
     keep_softmax: bool
 
 
+class DistillationSettings(_Section):
+    """``[training.distillation]``: what is learned from a teacher beside the next word.
+
+    teacher: Names the teacher (``@misc``).
+    weight: Of the distance to the teacher's vectors, beside the mean loss of the next word.
+    max_words: So many words of the text the teacher reads, if the text has them.
+    share: How much of what is read in training is of sentences that the teacher has read. The
+        others train the language model alone.
+    targets: Folder for the teacher's vectors, which other runs may share; null for the run's own.
+        All machines of a run see it.
+    """
+
+    teacher: Teacher
+    weight: Annotated[float, Field(gt=0)]
+    max_words: Count
+    share: Annotated[float, Field(gt=0, le=1)]
+    targets: Optional[str] = None
+
+
 class TrainingSettings(_Section):
     """``[training]``.
 
@@ -68,6 +89,7 @@ class TrainingSettings(_Section):
     max_skipped: So many steps in a row whose loss or gradient isn't finite end training; fewer are
         left out.
     n_process: Processes that tokenize; 0 for one on each core.
+    distillation: What is learned from a teacher beside the next word; null for no teacher.
     seed: Of all random numbers.
     """
 
@@ -87,9 +109,18 @@ class TrainingSettings(_Section):
     n_checkpoints: Count
     max_skipped: Count
     n_process: Annotated[int, Field(ge=0)]
+    distillation: Optional[DistillationSettings] = None
     seed: Seed
     optimizer: Callable[..., Any]
     logger: Callable[..., Any]
+
+    @model_validator(mode="after")
+    def _check_state(self) -> "TrainingSettings":
+        if self.distillation is not None and self.carry_state:
+            raise ValueError(
+                "carry_state has to be false with a teacher, who reads each sentence for itself"
+            )
+        return self
 
 
 class CorpusSettings(_Section):

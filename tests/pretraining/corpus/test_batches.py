@@ -36,7 +36,7 @@ def read(batches, n):
         shape = (2, batches.n_steps, batches.batch_size)
         assert batch.inputs.shape == batch.targets.shape == (2, shape[1] * shape[2])
         assert batch.keep.shape == (shape[1] * shape[2], 1)
-        assert batch.n_streams == batches.batch_size
+        assert batch.sizes == [batches.batch_size] * batches.n_steps
         words = np.array([*batch.words[0], *batch.words[1]])
         inputs = words[batch.inputs.numpy()].reshape(shape)
         targets = np.array(vocabulary.words)[batch.targets.numpy()].reshape(shape)

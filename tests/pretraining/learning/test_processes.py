@@ -87,7 +87,7 @@ class BothShares:
     def next(self):
         one, two = (share.next() for share in self.shares)
         first, second = ([*batch.words[0], *batch.words[1]] for batch in (one, two))
-        shape = (2, -1, one.n_streams)
+        shape = (2, -1, one.sizes[0])
         keep = [batch.keep.reshape(shape[1:]) for batch in (one, two)]
         inputs = [one.inputs.reshape(shape), len(first) + two.inputs.reshape(shape)]
         return Batch(
@@ -95,7 +95,7 @@ class BothShares:
             torch.cat(inputs, dim=2).flatten(1),
             torch.cat([batch.targets.reshape(shape) for batch in (one, two)], dim=2).flatten(1),
             torch.cat(keep, dim=1).reshape(-1, 1),
-            2 * one.n_streams,
+            [2 * size for size in one.sizes],
         )
 
 

@@ -61,10 +61,10 @@ class Reference:
         encoded = network.token_encoder(*network.token_encoder.words_to_ids(words))
         results = []
         for direction, stack in enumerate([network.forward_lstm, network.backward_lstm]):
-            shape = (-1, batch.n_streams)
+            shape = (-1, batch.sizes[0])
             inputs = batch.inputs[direction].reshape(shape)
             losses = []
-            for stream in range(batch.n_streams):
+            for stream in range(batch.sizes[0]):
                 x = encoded[inputs[:, stream]]
                 keep = batch.keep.reshape(shape)[:, stream].tolist()
                 for i, layer in enumerate(stack.layers):
@@ -112,7 +112,7 @@ def test_losses_and_gradients_over_several_windows(make, network, carry_state):
         batch = batches.next()
         losses = step(batch)
         expected = reference.losses(batch)
-        assert losses == pytest.approx([loss.item() for loss in expected], rel=1e-5)
+        assert losses[:2] == pytest.approx([loss.item() for loss in expected], rel=1e-5)
         reference.model.zero_grad()
         (sum(expected) / 2).backward()
         for name, gradient in gradients(reference.model).items():
@@ -180,7 +180,7 @@ def test_dropout_of_what_words_are_predicted_from(make):
     """With nothing left of it, all words are as likely."""
     model, step, batches = make(dropout=1 - 1e-9)
     expected = math.log(len(model.vocabulary))
-    assert step(batches.next()) == pytest.approx([expected, expected])
+    assert step(batches.next())[:2] == pytest.approx([expected, expected])
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_sampled_losses_have_the_gradients_of_differences(make):
     def loss():
         step.random.bit_generator.state = copy.deepcopy(state)
         step.states = None
-        return np.mean(step(batch))
+        return np.mean(step(batch)[:2])
 
     loss()
     slopes = gradients(model)
@@ -256,4 +256,4 @@ def test_a_batch_of_a_single_word(make):
         batch = batches.next()
         assert len({*batch.words[0], *batch.words[1]}) == n_words
         expected = [loss.item() for loss in reference.losses(batch)]
-        assert step(batch) == pytest.approx(expected, rel=1e-5)
+        assert step(batch)[:2] == pytest.approx(expected, rel=1e-5)
