@@ -36,7 +36,7 @@ def main(
         n_words = write_words(nlp, raw, words)
         model = floret.train_unsupervised(
             str(words),
-            model="cbow",
+            model="skipgram",
             mode="floret",
             hashCount=2,
             bucket=buckets,

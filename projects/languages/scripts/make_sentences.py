@@ -11,7 +11,7 @@ import words
 
 LABELS = {"P": "PER", "S": "PER", "L": "LOC", "O": "ORG"}
 SIZES = {"train": 90, "dev": 40, "test": 150, "raw": 4000}
-OPEN_SHARE = {"train": 0.25, "dev": 0.4, "test": 0.5, "raw": 0.15}
+OPEN_SHARE = {"train": 0.25, "dev": 0.4, "test": 0.5, "raw": 0.5}
 NOTHING_SHARE = 0.15
 _SLOT = re.compile(r"\{([PSLOXN])\}")
 _GLUED = re.compile(r" ([.,“])|(„) ")
@@ -44,6 +44,7 @@ FRAMES = {
         "telling": words.PERSON + words.TOWN + words.COMPANY,
         "open": words.OPEN,
         "nothing": words.NOTHING,
+        "raw": words.RAW,
     }.items()
 }
 
@@ -53,7 +54,7 @@ def make_sentence(part: str, draw: random.Random) -> str:
     chance = draw.random()
     kind = "nothing" if chance < NOTHING_SHARE else "telling"
     if chance > 1 - OPEN_SHARE[part]:
-        kind = "open"
+        kind = "raw" if part == "raw" else "open"
     text = _SLOT.sub(_filler(part, draw), draw.choice(FRAMES[kind]))
     return _GLUED.sub(lambda match: match[1] or match[2], text)
 

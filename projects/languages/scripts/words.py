@@ -90,3 +90,33 @@ Er malte einen {N} an die Wand .
 Morgen wird der {N} repariert .
 Zuerst kam der {N} , dann der {N} .
 """
+
+# Only of the raw text: what follows a name, or stands before it, goes by what the name is. This is what
+# a language model learns names by.
+RAW = """
+{P} lachte laut .
+{P} schläft noch .
+{P} singt im Chor .
+{P} hat großen Hunger .
+{P} sucht den Schlüssel .
+Sie tanzt gern mit {P} .
+Das Fahrrad gehört {P} .
+Er verliebte sich in {P} .
+Ihr Bruder heißt {P} .
+{L} liegt an einem Fluss .
+{L} hat dreißigtausend Einwohner .
+{L} feiert sein Stadtfest .
+{L} bekommt einen neuen Bahnhof .
+Morgen fahren wir nach {L} .
+Sie wohnt am Rand von {L} .
+Die Straße führt durch {L} .
+Er ist Pfarrer in {L} .
+{O} stellt achtzig Leute ein .
+{O} entlässt den Vorstand .
+{O} verkauft Maschinen ins Ausland .
+{O} zahlt keine Dividende .
+Er kaufte Aktien von {O} .
+Die Rechnung kam von {O} .
+Sie prüft die Bilanz der {O} .
+Er kündigte bei {O} .
+"""
