@@ -11,6 +11,7 @@ import words
 
 LABELS = {"P": "PER", "S": "PER", "L": "LOC", "O": "ORG"}
 SIZES = {"train": 90, "dev": 40, "test": 150, "raw": 4000}
+# Of frames that don't tell what a name is; of the raw text, of those that only it has.
 OPEN_SHARE = {"train": 0.25, "dev": 0.4, "test": 0.5, "raw": 0.5}
 NOTHING_SHARE = 0.15
 _SLOT = re.compile(r"\{([PSLOXN])\}")

@@ -91,8 +91,8 @@ Morgen wird der {N} repariert .
 Zuerst kam der {N} , dann der {N} .
 """
 
-# Only of the raw text: what follows a name, or stands before it, goes by what the name is. This is what
-# a language model learns names by.
+# Only of the raw text: what follows a name, or stands before it, goes by what the name is. By this
+# a language model learns names.
 RAW = """
 {P} lachte laut .
 {P} schläft noch .
