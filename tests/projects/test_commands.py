@@ -89,7 +89,8 @@ def test_assets_that_are_not_as_they_should_be(tmp_path):
 
 
 def test_assets_of_one_folder(tmp_path):
-    assets = [{"dest": f"assets/{name}/x", "checksum": ""} for name in ("de", "dekko")]
+    there = hashlib.md5(b"there").hexdigest()
+    assets = [{"dest": f"assets/{name}/x", "checksum": there} for name in ("de", "dekko")]
     (tmp_path / "project.yml").write_text(json.dumps({"title": "T", "assets": assets}))
     (tmp_path / "assets" / "de").mkdir(parents=True)
     (tmp_path / "assets" / "de" / "x").write_bytes(b"there")
