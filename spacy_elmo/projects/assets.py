@@ -12,11 +12,19 @@ from weasel.util import get_checksum, git_checkout, load_project_config
 
 def assets(
     project: Path = typer.Argument(Path("."), exists=True, file_okay=False, help="The project"),
+    under: str = typer.Option("", "--under", help="Only those in this folder of the project"),
 ) -> None:
     """Fetch what project.yml names, as 'weasel assets' does, and fail if a file isn't as it should
     be. What lies in place already isn't fetched; of Git repositories, that is any folder."""
     problems = []
-    for asset in load_project_config(project)["assets"]:
+    wanted = [
+        asset
+        for asset in load_project_config(project)["assets"]
+        if Path(asset["dest"]).is_relative_to(under)
+    ]
+    if not wanted:
+        msg.fail("No assets", f"{project / 'project.yml'} has none under {under or '.'}", exits=1)
+    for asset in wanted:
         path, checksum = project / asset["dest"], asset.get("checksum")
         if not _is_right(path, checksum):
             _fetch(project, asset)

@@ -83,17 +83,21 @@ class Material:
         config = self.config.copy()
         config["system"]["seed"] = 0  # is in each run's name
         digest = sha256(config.to_str().encode())
-        for path in [*self.parts.values(), *_files_of_bilm(config)]:
+        for path in [*self.parts.values(), *_files_of_sources(config)]:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 
 
-def _files_of_bilm(config: Config) -> List[Path]:
-    """The files of a biLM in a folder, which may be trained anew under the same name."""
-    source = config["components"].get("elmo", {}).get("model", {}).get("source")
-    if not isinstance(source, str) or not Path(source).is_dir():
-        return []
-    return [path for path in sorted(Path(source).rglob("*")) if path.is_file()]
+def _files_of_sources(config: Config) -> List[Path]:
+    """The files of a biLM in a folder, and those of static vectors: either may be made anew under
+    the same name."""
+    sources = [
+        config["components"].get("elmo", {}).get("model", {}).get("source"),
+        config.get("paths", {}).get("vectors"),
+    ]
+    folders = [Path(source) for source in sources if isinstance(source, str)]
+    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.rglob("*"))]
+    return [path for path in files if path.is_file()]
 
 
 def _train(material: Material, system: str, share: float, seed: int) -> Run:

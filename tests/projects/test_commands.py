@@ -84,6 +84,19 @@ def test_assets_that_are_not_as_they_should_be(tmp_path):
     (tmp_path / "assets" / "x").write_bytes(b"damaged")
     code, output = invoke("assets", tmp_path)
     assert code == 1 and f"its checksum isn't {right}" in output
+    code, output = invoke("assets", tmp_path, "--under", "assets/y")
+    assert code == 1 and "has none under assets/y" in output
+
+
+def test_assets_of_one_folder(tmp_path):
+    there = hashlib.md5(b"there").hexdigest()
+    assets = [{"dest": f"assets/{name}/x", "checksum": there} for name in ("de", "dekko")]
+    (tmp_path / "project.yml").write_text(json.dumps({"title": "T", "assets": assets}))
+    (tmp_path / "assets" / "de").mkdir(parents=True)
+    (tmp_path / "assets" / "de" / "x").write_bytes(b"there")
+    assert invoke("assets", tmp_path, "--under", "assets/de")[0] == 0
+    code, output = invoke("assets", tmp_path)
+    assert code == 1 and "dekko" in output
 
 
 def test_a_repository_is_cloned_unless_its_folder_is_there(tmp_path):

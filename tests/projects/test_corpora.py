@@ -6,7 +6,7 @@ import pytest
 import spacy
 
 from spacy_elmo.projects.corpora.binary import read_docs, write_docs
-from spacy_elmo.projects.corpora.columns import read_columns
+from spacy_elmo.projects.corpora.columns import Columns, read_columns
 from spacy_elmo.projects.corpora.inline import read_inline
 from spacy_elmo.projects.corpora.json_lines import read_json_lines
 from spacy_elmo.projects.corpora.labels import complete_labels, count_labels
@@ -60,6 +60,21 @@ def test_inline(read):
 def test_errors_name_the_line(read, reader, text, error):
     with pytest.raises(ValueError, match=error):
         read(reader, text)
+
+
+def test_columns_that_are_not_the_first_and_last(read):
+    text = "# a source\n1\t东京\tB-LOC\t-\n2\t#\tO\t-\t\n3\t大\tO\t-\n"
+    columns = Columns(word=1, tag=2, comment="# ", has_spaces=False)
+    [doc] = read(read_columns, text, "sentence", columns)
+    assert doc.text == "东京#大"
+    assert entities(doc) == [("东京", "LOC")]
+    for wrong, error in (
+        ("1\tOslo\n", "line 1: there are 2 columns; its tag should be in column 3"),
+        ("1\tOslo\tLOC\t-\n", "line 1: column 3 is 'LOC', which is no tag"),
+        ("1\t \tO\t-\n", "line 1: a column is empty"),
+    ):
+        with pytest.raises(ValueError, match=error):
+            read(read_columns, wrong, "sentence", columns)
 
 
 def test_overlapping_entities_are_an_error(read):

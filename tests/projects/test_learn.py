@@ -92,9 +92,10 @@ def test_what_cannot_be_trained_is_an_error(run, options, error):
     assert code == 1 and error in output and not trained
 
 
-def test_scores_of_another_bilm_in_the_same_folder_are_not_kept(run, tmp_path):
-    (tmp_path / "bilm").mkdir()
-    options = ["--systems", "both", "--components.elmo.model.source", str(tmp_path / "bilm")]
+@pytest.mark.parametrize("option", ["--components.elmo.model.source", "--paths.vectors"])
+def test_scores_of_another_source_in_the_same_folder_are_not_kept(run, tmp_path, option):
+    (tmp_path / "made").mkdir()
+    options = ["--systems", "both", option, str(tmp_path / "made")]
     for weights, n_trained in ((b"one", 1), (b"one", 0), (b"two", 1)):
-        (tmp_path / "bilm" / "weights.safetensors").write_bytes(weights)
+        (tmp_path / "made" / "weights").write_bytes(weights)
         assert len(run(*options)[2]) == n_trained

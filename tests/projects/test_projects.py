@@ -28,6 +28,9 @@ MADE = (
     "science*",
     "real",
     "packages",
+    "de",
+    "fi",
+    "zh",
     "project.lock",
 )
 
@@ -42,6 +45,7 @@ SHORT = {
         "systems=stock,elmo",
         "trials=3",
     ],
+    "languages": ["max_steps=10", "eval_frequency=10", "pretrain_steps=50"],
     "medicine": ["max_steps=10", "eval_frequency=10", "pretrain_steps=20"],
     "ner": ["max_steps=20", "eval_frequency=20", "shares=1", "systems=stock,both"],
     "parsing": ["max_steps=20", "eval_frequency=20", "shares=1"],
@@ -53,6 +57,7 @@ SHORT = {
 LEFT = {
     "finance": ["results/own/loans.md", "results/own/curve.png", "results/own/years.svg"],
     "intents": ["results/own/scope.md", "results/own/asked.md", "results/own/weights.svg"],
+    "languages": ["results/own/scores.md", "results/own/scores.png", "results/own/weights.svg"],
     "medicine": ["results/own/scores.md", "results/own/scores.svg", "results/own/confusion.png"],
     "ner": ["results/own/scores.md", "results/own/curve.png", "results/own/confusion.svg"],
     "parsing": ["results/own/scores.md", "results/own/relations.png", "results/own/weights.svg"],

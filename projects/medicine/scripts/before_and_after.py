@@ -10,7 +10,7 @@ from wasabi import msg
 
 from spacy_elmo.projects.compare import write_table
 from spacy_elmo.projects.plots.bars import draw_bars
-from spacy_elmo.projects.plots.reading import draw_reading, read_perplexities
+from spacy_elmo.projects.plots.perplexity import draw_perplexities, read_perplexities
 from spacy_elmo.projects.plots.style import new_figure, save
 from spacy_elmo.projects.runs import Run, read_runs
 from spacy_elmo.projects.systems import TITLES
@@ -58,7 +58,7 @@ def draw(
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     after = {run.system for run in runs if run.system.endswith(AFTER[2:])}
     draw_bars(left, runs, SCORE, title, blue=after)
-    draw_reading(right, perplexities, "The biLM reads more")
+    draw_perplexities(right, perplexities, "The biLM reads more")
     return save(figure, path)
 
 

@@ -12,7 +12,7 @@ from wasabi import msg
 
 from spacy_elmo.projects.compare import write_table
 from spacy_elmo.projects.plots.bars import draw_bars
-from spacy_elmo.projects.plots.reading import draw_reading, read_perplexities
+from spacy_elmo.projects.plots.perplexity import draw_perplexities, read_perplexities
 from spacy_elmo.projects.plots.style import COLOURS, new_figure, plain, save
 from spacy_elmo.projects.runs import Run, read_runs
 
@@ -49,7 +49,7 @@ def draw(
     """How the perplexity fell, what it is of each file at the end, and the scores."""
     figure = new_figure(12.5, 3.6)
     left, middle, right = figure.subplots(1, 3, width_ratios=(4, 3, 5))
-    draw_reading(left, read_perplexities(run / "log.jsonl"), "While it reads")
+    draw_perplexities(left, read_perplexities(run / "log.jsonl"), "While it reads")
     plain(middle, "At the end")
     middle.grid(False, axis="y")
     names = [title_of(file) for file in files][::-1]

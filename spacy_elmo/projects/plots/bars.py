@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from ..runs import Run
+from ..runs import SCORE_TITLES, Run
 from .style import COLOURS, MARKERS, plain
 
 if TYPE_CHECKING:
@@ -45,6 +45,6 @@ def draw_bars(
             label=f"seed {seed}",
         )
     axes.set_xlim(left=0)
-    axes.set_xlabel("entities, F (%); bars are means of the seeds")
+    axes.set_xlabel(f"{SCORE_TITLES.get(score, score)} (%); bars are means of the seeds")
     if len({run.seed for run in runs}) > 1:
         axes.figure.legend(loc="outside lower center", ncols=5, frameon=False)

@@ -23,7 +23,7 @@ def read_perplexities(log: Path) -> list[tuple[int, float]]:
     return found
 
 
-def draw_reading(axes: "Axes", perplexities: Sequence[tuple[int, float]], title: str) -> None:
+def draw_perplexities(axes: "Axes", perplexities: Sequence[tuple[int, float]], title: str) -> None:
     """Draw into axes.
 
     axes: Empty ones.
