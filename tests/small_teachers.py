@@ -24,7 +24,7 @@ class SmallTeacher:
     unknown: A word that it doesn't know."""
 
     def __init__(self, name="small", licence="CC0", unknown=None):
-        self.name, self.licence, self.unknown = name, licence, unknown
+        self.name, self.layers, self.licence, self.unknown = name, [1], licence, unknown
         self.n_words = 0
 
     def describe(self):

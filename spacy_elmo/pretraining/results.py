@@ -35,7 +35,6 @@ class Results:
     output: The folder.
     train_store: The training text.
     dev_store: The held-out text, if there is one.
-    targets: What a teacher says of it, if there is one.
     processes: Those of the run.
     keep_softmax: Whether the finished biLMs keep their softmax.
     """
@@ -46,13 +45,13 @@ class Results:
         output: Path,
         train_store: TokenStore,
         dev_store: Optional[TokenStore],
-        targets: Optional[TargetStore],
         processes: Processes,
         *,
         keep_softmax: bool,
     ) -> None:
         self.settings, self.output, self.processes = settings, output, processes
-        self.train_store, self.dev_store, self.targets = train_store, dev_store, targets
+        self.train_store, self.dev_store = train_store, dev_store
+        self.targets: Optional[TargetStore] = None  # of a teacher, if there is one
         self.keep_softmax = keep_softmax
         self._measured: dict[int, Optional[HeldOutFacts]] = {}  # by step
 
@@ -160,7 +159,7 @@ class Results:
         if distillation is None or self.targets is None:
             return None
         teacher = distillation.teacher
-        return TeacherFacts(teacher.name, teacher.licence, self.targets.n_words)
+        return TeacherFacts(teacher.name, teacher.layers, teacher.licence, self.targets.n_words)
 
     def _held_out(self, model: LanguageModel, step: int) -> Optional[HeldOutFacts]:
         """On all of the held-out text, once if the last biLM is the best one."""

@@ -60,13 +60,12 @@ class Run:
             mixed_precision = default_precision(processes.device)
         self.mixed_precision = mixed_precision
         self.train_store, self.dev_store = self._tokenize()
-        self.targets = self._compute_targets()
+        self.targets: Optional[TargetStore] = None
         self.results = Results(
             settings,
             output,
             self.train_store,
             self.dev_store,
-            self.targets,
             processes,
             keep_softmax=keep_softmax,
         )
@@ -83,7 +82,13 @@ class Run:
         settings, training, processes = self.settings, self.settings.training, self.processes
         checkpoint = self.checkpoints.last() if resume else None
         if resume and checkpoint is None and processes.is_first:
-            msg.warn("There is no checkpoint to resume from: training begins anew.")
+            msg.warn(
+                "There is no checkpoint to resume from: training begins anew.",
+                "Tokens and a teacher's targets that are there are used.",
+            )
+        if checkpoint is not None:
+            self._check_same(checkpoint)
+        self.targets = self.results.targets = self._compute_targets()
         if checkpoint is not None:
             try:
                 model = read_model(checkpoint)
@@ -330,14 +335,32 @@ class Run:
     def _must_stay(self) -> dict[str, int]:
         """What a resumed run has to share with the one that wrote the checkpoint, because places
         in the text and states of streams are told by it."""
+        training = self.settings.training
+        distillation = training.distillation
         return {
             "processes": self.processes.world_size,
-            "training.batch_size": self.trainer.batches.batch_size,
-            "training.seed": self.settings.training.seed,
+            "training.batch_size": training.batch_size,
+            "training.seed": training.seed,
             "sentences of training text": self.train_store.n_sentences,
             "tokens of training text": self.train_store.n_tokens,
-            "words that the teacher has read": self.targets.n_words if self.targets else 0,
+            "training.distillation.max_words": distillation.max_words if distillation else 0,
         }
+
+    def _check_same(self, checkpoint: Path) -> None:
+        """RAISES ValueError: The checkpoint is of another run, or damaged."""
+        try:
+            progress = read_progress(checkpoint)
+        except ValueError as error:
+            raise _unusable(checkpoint, error) from error
+        for name, value in self._must_stay().items():
+            before = progress.get(name, 0)
+            if before != value:
+                raise ValueError(
+                    f"{checkpoint} was written with {before:,} for {name}, but this run "
+                    f"has {value:,}. A run is resumed on the same text and with as many processes "
+                    "and streams as it had; to change them, begin a new run with its biLM as "
+                    "initialize.source."
+                )
 
     def _resume(self, checkpoint: Path) -> None:
         try:
@@ -356,15 +379,6 @@ class Run:
             state = read_state(checkpoint, self.processes.rank)
         except ValueError as error:
             raise _unusable(checkpoint, error) from error
-        for name, value in self._must_stay().items():
-            before = progress.get(name, 0)
-            if before != value:
-                raise ValueError(
-                    f"{checkpoint} was written with {before:,} for {name}, but this run "
-                    f"has {value:,}. A run is resumed on the same text and with as many processes "
-                    "and streams as it had; to change them, begin a new run with its biLM as "
-                    "initialize.source."
-                )
         perplexity, step = progress["best"]
         if not self.results.holds_best(perplexity, step):
             # Steps after the checkpoint have replaced it. What they did is forgotten, so the next

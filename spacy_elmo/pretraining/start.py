@@ -158,15 +158,10 @@ def read_distillation(directory: Path, model: LanguageModel) -> None:
 
     directory: Where ``write_model`` has written it.
     model: Learns from a teacher.
-    RAISES ValueError: It is damaged, or of a model that didn't.
+    RAISES ValueError: It is missing or damaged.
     """
     assert model.distillation is not None
     path = directory / _DISTILLATION
-    if not path.exists():
-        raise ValueError(
-            f"Can't go on from {directory}: it was written without a teacher. Begin a new run with "
-            "its biLM as initialize.source."
-        )
     try:
         model.distillation.load_state_dict(read_tensors(path).tensors)
     except RuntimeError as error:

@@ -9,6 +9,7 @@ import numpy as np
 import tqdm
 import xxhash
 from filelock import FileLock
+from wasabi import msg
 
 from ...formats.files import replacing
 from ..corpus import TokenStore
@@ -76,11 +77,13 @@ def compute_targets(
         files = _Files(directory, {"text": _describe(store), "teacher": teacher.describe()})
         done = files.repair(lengths)
         left = _choose(lengths, done, max_words)
+        if len(left):
+            msg.info(f"The teacher reads {int(lengths[left].sum()):,} words: {teacher.name}")
         with tqdm.tqdm(
-            desc=f"Targets of {teacher.name}",
+            desc="Targets",
             unit=" words",
             unit_scale=True,
-            disable=None,
+            disable=None if len(left) else True,
             total=int(lengths[left].sum() + lengths[done].sum()),
             initial=int(lengths[done].sum()),
         ) as bar:
@@ -155,14 +158,18 @@ class _Files:
 
         lengths: Words of all sentences of the text.
         RETURNS: The sentences that are there.
+        RAISES ValueError: A file is missing.
         """
         if not self.about:
             self.values.write_bytes(b"")
             self.sentences.write_bytes(b"")
             return np.zeros(0, "int64")
         width = len(self.about["mean"])
-        n_rows = self.values.stat().st_size // width
-        data = self.sentences.read_bytes()
+        try:
+            n_rows = self.values.stat().st_size // width
+            data = self.sentences.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{self.directory} is damaged: {error}. Remove the folder.") from error
         sentences = np.frombuffer(data[: len(data) // 8 * 8], "<i8")
         ends = np.cumsum(lengths[sentences])
         sentences = sentences[: np.searchsorted(ends, n_rows, side="right")]

@@ -22,10 +22,12 @@ class Teacher(Protocol):
     """A model whose vectors a biLM learns to tell.
 
     name: What model cards call it.
+    layers: Which of its layers it teaches.
     licence: Of its weights; None if unknown.
     """
 
     name: str
+    layers: Sequence[int]
     licence: Optional[str]
 
     def describe(self) -> dict[str, Any]:

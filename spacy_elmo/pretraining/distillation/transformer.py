@@ -1,6 +1,7 @@
 """A transformer as teacher."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, List, Optional
 
 import numpy as np
@@ -32,11 +33,16 @@ class TransformerTeacher:
             raise ImportError(_EXTRA) from error
         self.name, self.layers, self.licence = name, layers, licence
         self.device, self.batch_pieces = torch.device(device), batch_pieces
+        if name.startswith((".", "/")) and not Path(name).is_dir():
+            raise ValueError(f"The teacher {name}: there is no such directory.")
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(name)
             self._model = AutoModel.from_pretrained(name).eval().to(self.device)
         except (OSError, ValueError) as error:
-            raise ValueError(f"The teacher {name} can't be loaded: {error}") from error
+            raise ValueError(
+                f"The teacher {name} can't be loaded. A name is that of a model on the hub, or a "
+                f"directory: {error}"
+            ) from error
         if not self._tokenizer.is_fast:
             raise ValueError(
                 f"The teacher {name} has a tokenizer in Python, which doesn't tell which word a "

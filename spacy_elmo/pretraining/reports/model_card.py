@@ -59,11 +59,13 @@ class TeacherFacts:
     """A model whose vectors the biLM has learned to tell.
 
     name: What it is called, or where it lay.
+    layers: Which of its layers.
     licence: Of its weights; None if unknown.
     n_words: How many words of the training text it has read.
     """
 
     name: str
+    layers: Sequence[int]
     licence: Optional[str]
     n_words: int
 
@@ -191,7 +193,8 @@ def _teacher(teacher: Optional[TeacherFacts]) -> str:
         name = _last_part(name)
     licence = teacher.licence or "unknown"
     words = format_count(teacher.n_words)
-    return f"`{name}` (licence: {licence}), whose vectors of {words} words were learned, too"
+    layers = ", ".join(map(str, teacher.layers))
+    return f"`{name}` (licence: {licence}): its layers {layers} of {words} words were learned, too"
 
 
 def _architecture(config: BiLMConfig) -> str:

@@ -85,6 +85,9 @@ class Settings:
             "Steps": f"{step:,} of {training.max_steps:,}",
             "Seed": training.seed,
         }
+        if training.distillation is not None:
+            settings["Weight of the teacher"] = training.distillation.weight
+            settings["Text that the teacher has read"] = f"{training.distillation.share:.0%}"
         return settings
 
 
@@ -136,11 +139,16 @@ def _check(schema: type[SchemaT], name: str, values: dict[str, Any]) -> SchemaT:
         return schema.model_validate(values)
     except ValidationError as error:
         problems = [
-            f"{name}.{'.'.join(map(str, problem['loc']))}: "
-            f"{_UNKNOWN if problem['type'] == 'extra_forbidden' else problem['msg']}"
+            f"{'.'.join([name, *map(str, problem['loc'])])}: "
+            f"{_UNKNOWN if problem['type'] == 'extra_forbidden' else _message(problem['msg'])}"
             for problem in error.errors()
         ]
         raise ValueError("The config is wrong: " + "; ".join(problems)) from error
+
+
+def _message(text: str) -> str:
+    """Pydantic's, without what it puts before those of our own."""
+    return text.removeprefix("Value error, ")
 
 
 def _check_shape(bilm: dict[str, Any]) -> None:

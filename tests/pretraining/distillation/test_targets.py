@@ -152,3 +152,10 @@ def test_a_constant_dimension_teaches_nothing(tmp_path):
     targets = compute_targets(STORE, Flat(), tmp_path, 10**9)
     assert not targets.values[:, 2].any()
     assert targets.values[:, 1].any()
+
+
+def test_a_file_that_was_lost(tmp_path):
+    compute_targets(STORE, SmallTeacher(), tmp_path, 60)
+    (tmp_path / "sentences.i64").unlink()
+    with pytest.raises(ValueError, match="is damaged: .*sentences.i64"):
+        compute_targets(STORE, SmallTeacher(), tmp_path, 60)

@@ -115,7 +115,7 @@ def test_layers_that_it_lacks(folder, layers):
 
 
 def test_no_such_model(tmp_path):
-    with pytest.raises(ValueError, match="The teacher .*nothing can't be loaded"):
+    with pytest.raises(ValueError, match="The teacher .*nothing: there is no such directory"):
         make(tmp_path / "nothing")
 
 
