@@ -87,7 +87,10 @@ class Run:
                 "Tokens and a teacher's targets that are there are used.",
             )
         if checkpoint is not None:
-            self._check_same(checkpoint)
+            try:
+                self._check_same(checkpoint)
+            except KeyError as error:
+                raise _unusable(checkpoint, f"it lacks {error}.") from error
         self.targets = self.results.targets = self._compute_targets()
         if checkpoint is not None:
             try:
@@ -347,13 +350,14 @@ class Run:
         }
 
     def _check_same(self, checkpoint: Path) -> None:
-        """RAISES ValueError: The checkpoint is of another run, or damaged."""
+        """RAISES KeyError: The checkpoint lacks something.
+        RAISES ValueError: It is of another run, or damaged."""
         try:
             progress = read_progress(checkpoint)
         except ValueError as error:
             raise _unusable(checkpoint, error) from error
         for name, value in self._must_stay().items():
-            before = progress.get(name, 0)
+            before = progress[name]
             if before != value:
                 raise ValueError(
                     f"{checkpoint} was written with {before:,} for {name}, but this run "

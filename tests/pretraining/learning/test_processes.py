@@ -106,7 +106,7 @@ def test_two_processes_learn_what_one_learns_from_twice_the_batch(ranks):
     losses = []
     for _ in range(len(ranks[0]["plain.losses"])):
         trainer.step()
-        losses.append(trainer.progress.take_losses())
+        losses.append(trainer.progress.take_losses()[:2])
     np.testing.assert_allclose(ranks[0]["plain.losses"][:, :2], losses, rtol=1e-4)
     weights = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
     np.testing.assert_allclose(ranks[0]["plain.weights"], weights, rtol=1e-3, atol=1e-4)
