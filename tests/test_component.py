@@ -115,7 +115,7 @@ def test_a_bundled_bilm_of_another_language_warns_when_it_is_read(tmp_path):
     assert len(warned) == 1
     nlp.to_disk(tmp_path)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         spacy.load(tmp_path)("Hej.")
 
 
@@ -124,7 +124,7 @@ def test_a_bilm_that_may_fit_the_language_does_not_warn(source, lang, bundled):
     nlp = spacy.blank(lang)
     nlp.add_pipe("elmo", config={} if bundled else {"model": {"source": source}})
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         nlp("Hi.")
 
 
