@@ -21,6 +21,20 @@ def make_vocabulary(store, **options):
     )
 
 
+def rows_of_sentences(sizes):
+    """For each sentence the rows of its tokens, which stand step after step.
+
+    sizes: Tokens of each step, never growing.
+    """
+    columns = [[] for _ in range(sizes[0])]
+    row = 0
+    for size in sizes:
+        for column in columns[:size]:
+            column.append(row)
+            row += 1
+    return columns
+
+
 def random_sentences(n, seed=0):
     """Sentences of up to 9 words, in which each word suggests the next one."""
     random = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional, TypeVar, Union
 
 from wasabi import msg
 
@@ -30,6 +30,8 @@ from .settings import Settings
 from .start import make_model, read_distillation, read_model, write_model
 
 CHECKPOINTS, LOG = "checkpoints", "log.jsonl"
+
+ResultT = TypeVar("ResultT")
 
 
 def holds_run(output: Path) -> bool:
@@ -207,11 +209,11 @@ class Run:
 
         def store(read: Reader, name: str) -> TokenStore:
             make = partial(tokenize, read, directory / name, self.settings.tokenization)
-            self._by_first(
+            made = self._by_first(
                 partial(make, n_process or None),
                 "The first process couldn't tokenize the text, and says why.",
             )
-            return TokenStore.open(directory / name)  # all of them see the folder
+            return made or TokenStore.open(directory / name)  # all of them see the folder
 
         readers = self.settings.readers
         dev = None if readers.dev is None else store(readers.dev, "dev")
@@ -230,18 +232,22 @@ class Run:
             distillation.max_words,
             mixed_precision=self.mixed_precision,
         )
-        self._by_first(compute, "The first process couldn't compute the targets, and says why.")
-        return compute()  # all of them see the folder, which is complete now
+        made = self._by_first(
+            compute, "The first process couldn't compute the targets, and says why."
+        )
+        return made or compute()  # all of them see the folder, which is complete now
 
-    def _by_first(self, task: Callable[[], Any], failed: str) -> None:
+    def _by_first(self, task: Callable[[], ResultT], failed: str) -> Optional[ResultT]:
         """Have the first process do something while the others wait.
 
         failed: What the others say if it couldn't.
+        RETURNS: In the first process, the task's result.
         """
         problem: Optional[Exception] = None
+        result: Optional[ResultT] = None
         if self.processes.is_first:
             try:
-                task()
+                result = task()
             except (ValueError, OSError, ImportError) as error:
                 problem = error
         (n_problems,) = self.processes.sum([problem is not None])
@@ -249,6 +255,7 @@ class Run:
             raise problem
         if n_problems:
             raise ValueError(failed)
+        return result
 
     def _batches(self, model: LanguageModel) -> Union[Batches, SentenceBatches]:
         """The training text for this process."""

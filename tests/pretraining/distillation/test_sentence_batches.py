@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_corpora import make_store, make_vocabulary, random_sentences
+from small_corpora import make_store, make_vocabulary, random_sentences, rows_of_sentences
 
 from spacy_elmo.pretraining.distillation import sentence_batches as module
 from spacy_elmo.pretraining.distillation.sentence_batches import SentenceBatches
@@ -40,17 +40,11 @@ def sentences_of(batch, vocabulary):
     """For each sentence of a batch what each direction reads and predicts; and its tokens' rows."""
     words = np.array([*batch.words[0], *batch.words[1]])
     inputs, targets = words[batch.inputs.numpy()], np.array(vocabulary.words)[batch.targets.numpy()]
-    columns = [[] for _ in range(batch.sizes[0])]
-    row = 0
-    for size in batch.sizes:
-        for column in columns[:size]:
-            column.append(row)
-            row += 1
-    assert row == batch.inputs.shape[1]
+    assert sum(batch.sizes) == batch.inputs.shape[1]
     return [
         (*(inputs[way, rows].tolist() for way in (0, 1)),
          *(targets[way, rows].tolist() for way in (0, 1)), rows)
-        for rows in columns
+        for rows in rows_of_sentences(batch.sizes)
     ]  # fmt: skip
 
 

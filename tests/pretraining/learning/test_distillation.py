@@ -6,7 +6,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from small_corpora import make_store, make_vocabulary, random_sentences
+from small_corpora import make_store, make_vocabulary, random_sentences, rows_of_sentences
 from torch import nn
 
 from spacy_elmo.pretraining.distillation.sentence_batches import SentenceBatches
@@ -52,16 +52,10 @@ def reference_losses(model, batch, values):
     """Forward and backward loss and distance, of whole sentences one by one."""
     network = model.network
     begin, end = network.config.char_cnn.boundaries
-    columns = [[] for _ in range(batch.sizes[0])]
-    row = 0
-    for size in batch.sizes:
-        for column in columns[:size]:
-            column.append(row)
-            row += 1
     words = [*batch.words[0], *batch.words[1]]
     forward, backward, distances = [], [], []
     known = {tuple(pair): i for i, pair in enumerate(batch.lessons.rows.t().tolist())}
-    for rows in columns:
+    for rows in rows_of_sentences(batch.sizes):
         sentence = [words[i] for i in batch.inputs[0, rows[1:]]]
         n = len(sentence)
         tokens = [begin, *sentence, end]
