@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -25,6 +26,19 @@ def compare(
     with replacing(output) as temporary:
         temporary.write_text(table, encoding="utf-8")
     print(table)
+
+
+def name_runs(metrics: Path, score: str, form: str) -> list[Run]:
+    """Scores of a folder, their systems by their titles, so that those of several can be compared.
+
+    score: They all have it.
+    form: What becomes of a title: ``"{}, after reading more"``.
+    RAISES ValueError: As ``read_runs``.
+    """
+    return [
+        replace(run, system=form.format(TITLES.get(run.system, run.system)))
+        for run in read_runs(metrics, score)
+    ]
 
 
 def write_table(runs: Sequence[Run], score: str) -> str:

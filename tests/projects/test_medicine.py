@@ -13,7 +13,7 @@ with scripts_of("medicine"):
 def test_systems_are_told_apart_by_what_the_bilm_has_read(tmp_path):
     Run("both", 9, 1, 0, {"ents_f": 0.5}).write(tmp_path)
     Run("stock", 9, 1, 0, {"ents_f": 0.4}).write(tmp_path)
-    names = [run.system for run in name_runs(tmp_path, "{}, later")]
+    names = [run.system for run in name_runs(tmp_path, "ents_f", "{}, later")]
     assert names == ["spaCy's tok2vec, later", "ELMo beside spaCy's features, later"]
 
 

@@ -1,7 +1,6 @@
 """Put the scores without static vectors, and with them, side by side."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import List, Tuple
 
@@ -9,12 +8,11 @@ import typer
 from languages import LANGUAGES
 from wasabi import msg
 
-from spacy_elmo.projects.compare import write_table
+from spacy_elmo.projects.compare import name_runs, write_table
 from spacy_elmo.projects.plots.bars import draw_bars
 from spacy_elmo.projects.plots.perplexity import draw_perplexities, read_perplexities
 from spacy_elmo.projects.plots.style import new_figure, save
-from spacy_elmo.projects.runs import Run, read_runs
-from spacy_elmo.projects.systems import TITLES
+from spacy_elmo.projects.runs import Run
 
 WITH_VECTORS = "{}, and floret"
 
@@ -42,14 +40,6 @@ def main(
     title = LANGUAGES[language].title
     for path in draw(runs, score, perplexities, output / "scores", title):
         msg.good(str(path))
-
-
-def name_runs(folder: Path, score: str, form: str) -> List[Run]:
-    """Scores of a folder, their systems by their titles in this form."""
-    return [
-        replace(run, system=form.format(TITLES.get(run.system, run.system)))
-        for run in read_runs(folder, score)
-    ]
 
 
 def draw(

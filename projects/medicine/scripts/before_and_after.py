@@ -1,19 +1,17 @@
 """Put the scores with the biLM as it came, and with it after it has read more, side by side."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import List, Tuple
 
 import typer
 from wasabi import msg
 
-from spacy_elmo.projects.compare import write_table
+from spacy_elmo.projects.compare import name_runs, write_table
 from spacy_elmo.projects.plots.bars import draw_bars
 from spacy_elmo.projects.plots.perplexity import draw_perplexities, read_perplexities
 from spacy_elmo.projects.plots.style import new_figure, save
-from spacy_elmo.projects.runs import Run, read_runs
-from spacy_elmo.projects.systems import TITLES
+from spacy_elmo.projects.runs import Run
 
 SCORE = "ents_f"
 AFTER = "{}, after reading more"
@@ -28,7 +26,7 @@ def main(
 ) -> None:
     """Write a table and a picture."""
     try:
-        runs = [*name_runs(before, "{}"), *name_runs(after, AFTER)]
+        runs = [*name_runs(before, SCORE, "{}"), *name_runs(after, SCORE, AFTER)]
         perplexities = read_perplexities(bilm / "log.jsonl")
     except ValueError as error:
         msg.fail("Can't report", str(error), exits=1)
@@ -39,14 +37,6 @@ def main(
     words, last = perplexities[-1]
     msg.text(f"Perplexity of held-out text after {words:,} words: {last:.0f}")
     msg.good(", ".join(map(str, draw(runs, perplexities, output / "scores", title))))
-
-
-def name_runs(folder: Path, form: str) -> List[Run]:
-    """Scores of a folder, their systems by their titles in this form."""
-    return [
-        replace(run, system=form.format(TITLES.get(run.system, run.system)))
-        for run in read_runs(folder, SCORE)
-    ]
 
 
 def draw(

@@ -43,12 +43,12 @@ def make(make_network):
             n_steps=8,
             seed=0,
         )
-        return model, step, batches, values
+        return model, step, batches
 
     return make
 
 
-def reference_losses(model, batch, values):
+def reference_losses(model, batch):
     """Forward and backward loss and distance, of whole sentences one by one."""
     network = model.network
     begin, end = network.config.char_cnn.boundaries
@@ -90,13 +90,13 @@ def reference_losses(model, batch, values):
 
 
 def test_losses_and_gradients(make):
-    model, step, batches, values = make()
+    model, step, batches = make()
     reference = copy.deepcopy(model).double()
     for _ in range(4):
         batch = batches.next()
         losses = step(batch)
         assert 0 < len(batch.lessons.targets) < batch.inputs.shape[1]
-        expected = reference_losses(reference, batch, values)
+        expected = reference_losses(reference, batch)
         assert losses == pytest.approx([loss.item() for loss in expected], rel=1e-5)
         reference.zero_grad()
         ((expected[0] + expected[1]) / 2 + WEIGHT * expected[2]).backward()
@@ -106,7 +106,7 @@ def test_losses_and_gradients(make):
 
 
 def test_a_batch_without_lessons_trains_the_language_model_alone(make):
-    model, step, batches, _ = make()
+    model, step, batches = make()
     batch = batches.next()._replace(lessons=None)
     losses = step(batch)
     assert losses.distillation == 0
@@ -120,7 +120,7 @@ def test_a_batch_without_lessons_trains_the_language_model_alone(make):
 
 def test_what_layers_hold_can_be_told(make):
     """A target that is a layer itself is learned."""
-    model, step, batches, _ = make(share=1.0)
+    model, step, batches = make(share=1.0)
     optimizer = torch.optim.Adam(model.distillation.parameters(), 0.03)
     distances = []
     for _ in range(150):
